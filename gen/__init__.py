@@ -1,0 +1,1 @@
+"""Generator: from a trained network to memory images, gateware, builds and reports."""

@@ -1,0 +1,255 @@
+"""The bus: registers, and slices of memory words. One Wishbone target, elaborated from the register table."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from .config import REGION_SHIFT, CoreConfig
+from .formats import write_port
+from .registers import (
+    BUS_ADDRESS_BITS, BUS_BITS, ERRORS, IDENTITY, LAYER_RECORD_SLICES, REGIONS, REGISTERS, Access, Register, field_width,
+    memory_shape, region, slices, table_digest,
+)
+
+__all__ = ["Control", "bus_signature"]
+
+_LOADABLE = ("layers", "synapses", "currents")
+_READ_CYCLES = 6
+
+
+def bus_signature() -> wiring.Signature:
+    """Wishbone B4 classic, 32 bits, word addresses, without `sel`: a word is written whole."""
+    return wiring.Signature(
+        {
+            "cyc": Out(1),
+            "stb": Out(1),
+            "we": Out(1),
+            "adr": Out(BUS_ADDRESS_BITS),
+            "dat_w": Out(BUS_BITS),
+            "dat_r": In(BUS_BITS),
+            "ack": In(1),
+        }
+    )
+
+
+class Control(wiring.Component):
+    """Answers the bus.
+
+    A memory is written word by word, a word wider than the bus slice by slice, lowest first: it takes effect with its
+    last slice. It is read lane by lane (layer records: slice by slice). While an inference runs, every write is refused except `abort` and the clearing of errors, and the memories read
+    as 0. What is refused or illegal sets its bit in `error` and changes nothing else. Every access is acknowledged:
+    a write in the next cycle, a read `_READ_CYCLES + 1` cycles later.
+
+    Parameters
+    ----------
+    registers : dict
+        Initial values of the writable registers, by name.
+
+    Members
+    -------
+    bus : in
+        See `bus_signature`.
+    busy, done, decision, cycles : in
+        What the status registers show.
+    illegal_input : in
+        Strobe: an input word was dropped.
+    start, abort : out
+        Strobes, in the cycle of the acknowledgement.
+    layers, inputs, timesteps, delay, by_potential, outputs : out
+        The writable registers.
+    index, lane : out
+        The memory word, and the lane of a potential, that the bus reads.
+    record, lane_value, count : in
+        The layer record, the value in a lane, or the counter, that is there; at most `_READ_CYCLES` cycles later.
+    write_layers, write_synapses, write_currents : out
+        One whole word each: enable, address and data.
+    """
+
+    def __init__(self, config: CoreConfig, *, registers: dict[str, int]):
+        self._config = config
+        self._init = registers
+        neuron_count = config.max_neurons.bit_length()
+        self._staged_bits = max(slices(memory_shape(name, config)[1]) for name in _LOADABLE) * BUS_BITS
+        super().__init__(
+            {
+                "bus": In(bus_signature()),
+                "busy": In(1),
+                "done": In(1),
+                "decision": In(config.address_bits),
+                "cycles": In(32),
+                "illegal_input": In(1),
+                "start": Out(1),
+                "abort": Out(1),
+                "layers": Out(config.max_layers.bit_length(), init=registers.get("layers", 1)),
+                "inputs": Out(neuron_count, init=registers.get("inputs", 1)),
+                "timesteps": Out(16, init=registers.get("timesteps", 1)),
+                "delay": Out(16, init=registers.get("delay", 0)),
+                "by_potential": Out(1, init=registers.get("decision_mode", 0)),
+                "outputs": Out(neuron_count, init=registers.get("outputs", 1)),
+                "index": Out(REGION_SHIFT),
+                "lane": Out(range(max(2, config.lanes))),
+                "record": In(LAYER_RECORD_SLICES * BUS_BITS),
+                "lane_value": In(BUS_BITS),
+                "count": In(BUS_BITS),
+                **{f"write_{name}": Out(write_port(*memory_shape(name, config))) for name in _LOADABLE},
+            }
+        )
+
+    def _register_values(self, error: Value) -> dict[str, list[Value | int]]:
+        """What each register reads, field by field."""
+        config = self._config
+        return {
+            "identity": [IDENTITY],
+            "table": [table_digest()],
+            "geometry": [config.lanes, config.weight_bits, config.potential_bits, config.fraction_bits],
+            "capacity": [config.max_layers, config.classes],
+            "control": [0, 0],
+            "status": [self.busy, self.done],
+            "error": [error],
+            "layers": [self.layers],
+            "inputs": [self.inputs],
+            "timesteps": [self.timesteps],
+            "delay": [self.delay],
+            "decision_mode": [self.by_potential],
+            "outputs": [self.outputs],
+            "decision": [self.decision],
+            "cycles": [self.cycles],
+        }
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, bus = self._config, self.bus
+        number, offset = Signal(BUS_ADDRESS_BITS - REGION_SHIFT), Signal(REGION_SHIFT)
+        m.d.comb += [offset.eq(bus.adr[:REGION_SHIFT]), number.eq(bus.adr[REGION_SHIFT:])]
+
+        error = Signal(data.StructLayout({field.name: 1 for field in ERRORS}))
+        with m.If(self.illegal_input):
+            m.d.sync += error.input_address.eq(1)
+
+        # What the access goes to: the word of a region, its slice or lane, and whether there is such a thing.
+        part, last_part, exists = Signal(config.part_bits), Signal(), Signal()
+        m.d.comb += [part.eq(offset[:config.part_bits]), self.lane.eq(part)]
+        with m.Switch(number):
+            for entry in REGIONS:
+                with m.Case(entry.number):
+                    if entry.parts is None:
+                        count = len(REGISTERS) if entry.name == "registers" else config.classes
+                        m.d.comb += [self.index.eq(offset), exists.eq(offset < count)]
+                        continue
+                    m.d.comb += self.index.eq(offset[config.part_bits:])
+                    words, slice_count = config.potential_words, 0
+                    if entry.name in _LOADABLE:
+                        words, bits = memory_shape(entry.name, config)
+                        slice_count = slices(bits)
+                    counts = {None: 0, "slice": slice_count, "lane": config.lanes}
+                    written, read = (part < counts[name] for name in entry.parts)
+                    m.d.comb += exists.eq((self.index < words) & Mux(bus.we, written, read))
+                    m.d.comb += last_part.eq(part == slice_count - 1)
+
+        read_value = Signal(BUS_BITS)
+        with m.If(exists & ((number == region("registers").number) | ~self.busy)):
+            self._elaborate_read(m, number, part, error, read_value)
+
+        slice_stb = Signal()
+        self._elaborate_slice_write(m, slice_stb, number, part, last_part, error)
+
+        wait = Signal(range(_READ_CYCLES + 1))
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += wait.eq(_READ_CYCLES - 1)
+                with m.If(bus.cyc & bus.stb):
+                    with m.If(bus.we):
+                        m.next = "WRITE"
+                    with m.Else():
+                        m.next = "READ"
+            with m.State("READ"):
+                m.d.sync += [wait.eq(wait - 1), bus.dat_r.eq(read_value)]
+                with m.If(wait == 0):
+                    with m.If(~exists):
+                        m.d.sync += error.bus_address.eq(1)
+                    m.next = "ACKNOWLEDGE"
+            with m.State("ACKNOWLEDGE"):
+                m.d.comb += bus.ack.eq(1)
+                m.next = "IDLE"
+            with m.State("WRITE"):
+                m.d.comb += bus.ack.eq(1)
+                m.next = "IDLE"
+                with m.If(~exists):
+                    m.d.sync += error.bus_address.eq(1)
+                with m.Elif(number == region("registers").number):
+                    self._elaborate_register_write(m, error)
+                with m.Elif(number == region("counts").number):
+                    m.d.sync += error.bus_address.eq(1)
+                with m.Elif(self.busy):
+                    m.d.sync += error.load_while_running.eq(1)
+                with m.Else():
+                    m.d.comb += slice_stb.eq(1)
+        return m
+
+    def _elaborate_read(self, m: Module, number: Value, part: Value, error: Value, read_value: Value) -> None:
+        """`read_value`: what the address holds."""
+        values = self._register_values(error)
+        with m.Switch(number):
+            with m.Case(region("registers").number):
+                with m.Switch(self.index):
+                    for entry in REGISTERS:
+                        with m.Case(entry.offset):
+                            for field, value in zip(entry.fields, values[entry.name], strict=True):
+                                m.d.comb += read_value[field.low:field.low + field_width(field, self._config)].eq(value)
+            with m.Case(region("layers").number):
+                with m.Switch(part):
+                    for i in range(LAYER_RECORD_SLICES):
+                        with m.Case(i):
+                            m.d.comb += read_value.eq(self.record.word_select(i, BUS_BITS))
+            with m.Case(*(region(name).number for name in ("synapses", "currents", "potentials"))):
+                m.d.comb += read_value.eq(self.lane_value)
+            with m.Case(region("counts").number):
+                m.d.comb += read_value.eq(self.count)
+
+    def _elaborate_register_write(self, m: Module, error: Value) -> None:
+        written = self.bus.dat_w
+
+        def writable(entry: Register) -> None:
+            target = self.by_potential if entry.name == "decision_mode" else getattr(self, entry.name)
+            with m.If(self.busy):
+                m.d.sync += error.load_while_running.eq(1)
+            with m.Else():
+                m.d.sync += target.eq(written)
+
+        with m.Switch(self.index):
+            for entry in REGISTERS:
+                with m.Case(entry.offset):
+                    if entry.name == "control":
+                        m.d.comb += self.abort.eq(written[1])
+                        with m.If(written[0] & ~written[1]):
+                            with m.If(self.busy | (self.inputs != 0)):
+                                m.d.sync += error.start_refused.eq(1)
+                            with m.Else():
+                                m.d.comb += self.start.eq(1)
+                    elif entry.name == "error":
+                        m.d.sync += error.eq(error.as_value() & ~written[: len(ERRORS)])
+                    elif entry.access == Access.RW:
+                        writable(entry)
+                    else:
+                        m.d.sync += error.bus_address.eq(1)
+
+    def _elaborate_slice_write(self, m: Module, slice_stb: Value, number: Value, part: Value, last_part: Value,
+                               error: Value) -> None:
+        """Shift the slices of one word in; the last one writes it, in the cycle after the acknowledgement."""
+        staged = Signal(self._staged_bits, reset_less=True)
+        next_part, staged_for = Signal.like(part), Signal(BUS_ADDRESS_BITS, reset_less=True)
+        here = Cat(self.index, number)
+        in_order = (part == 0) | ((part == next_part) & (staged_for == here))
+        with m.If(slice_stb & in_order):
+            m.d.sync += [
+                staged.eq(Cat(staged[BUS_BITS:], self.bus.dat_w)),
+                next_part.eq(part + 1),
+                staged_for.eq(here),
+            ]
+        with m.If(slice_stb & ~in_order):
+            m.d.sync += error.slice_order.eq(1)
+        for name in _LOADABLE:
+            word, width = getattr(self, f"write_{name}"), memory_shape(name, self._config)[1]
+            m.d.comb += [word.addr.eq(staged_for), word.data.eq(staged[-slices(width) * BUS_BITS:])]
+            m.d.sync += word.en.eq(slice_stb & in_order & last_part & (number == region(name).number))

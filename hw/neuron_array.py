@@ -1,0 +1,199 @@
+"""The lanes: potential, synapse and current memories around a pipeline of neurons."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import CoreConfig
+from .formats import Operation, neuron_layout, operation_layout, spike_word_layout, write_port
+from .neuron import decide, saturating_add, select, settle, settle_control, settle_control_layout
+
+__all__ = ["NeuronArray"]
+
+# A word that is read while it is written is never used: the pipeline forwards it, or the sequencer keeps away from it.
+# Told so, synthesis leaves out the registers that would otherwise keep the old word for every lane.
+_NO_COLLISION = {"no_rw_check": 1}
+
+
+class NeuronArray(wiring.Component):
+    """Performs one operation on one word of potentials in every clock cycle.
+
+    The stages, counted from the cycle in which the operation is at the port: 0 address the memories (the synapse memory,
+    the largest, one cycle earlier), 1 capture their words, 2 add (INTEGRATE writes its result here), 3 compare with the threshold, 4 reset and select the leak, 5 leak
+    and write (FIRE and PRELOAD). An INTEGRATE or FIRE may follow an INTEGRATE on the same word in any later cycle: the
+    result is forwarded. After a FIRE or PRELOAD the same word may be addressed `WRITE_STAGE + 1` cycles later, and no
+    INTEGRATE may be issued `WRITE_STAGE - ADD_STAGE` cycles later, when both would write; the sequencer sees to it.
+
+    An operation that is not valid changes nothing and is how others look into the memories: `seen` shows, `SEEN_STAGE`
+    cycles later, the potentials (PRELOAD), the weights shifted to the potential's unit (INTEGRATE) or the currents
+    (FIRE) of the words addressed.
+
+    Members
+    -------
+    operation, valid : in
+        See `formats.operation_layout`.
+    synapse_word : in
+        Address of the synapse word of the operation that comes in the next cycle.
+    spikes, spikes_valid, to_next, to_output : out
+        The spikes of a FIRE, `SPIKE_STAGE` cycles after it; valid for words with a spike and for the last of a layer.
+    seen : out
+        One signed value for each lane, see above.
+    neuron : out
+        The parameters of the layer of the operation in stage 2.
+    trace_* : out
+        For benches: layer, word, spikes and potentials of every FIRE, at its `WRITE_STAGE`.
+    layer_write, synapse_write, current_write : in
+        One whole word each: enable, address and data.
+    """
+
+    ADD_STAGE = 2
+    SEEN_STAGE = 3
+    SPIKE_STAGE = 4
+    WRITE_STAGE = 5
+
+    def __init__(self, config: CoreConfig, *, synapses: list[int], currents: list[int], neurons: list[int]):
+        self._config = config
+        self._synapses, self._currents, self._neurons = synapses, currents, neurons
+        operation = operation_layout(config)
+        potentials = data.ArrayLayout(signed(config.potential_bits), config.lanes)
+        super().__init__(
+            {
+                "operation": In(operation),
+                "valid": In(1),
+                "synapse_word": In(range(max(2, config.synapse_words))),
+                "spikes": Out(spike_word_layout(config)),
+                "spikes_valid": Out(1),
+                "to_next": Out(1),
+                "to_output": Out(1),
+                "seen": Out(potentials),
+                "neuron": Out(neuron_layout(config)),
+                "trace_valid": Out(1),
+                "trace_layer": Out(operation["layer"].shape),
+                "trace_word": Out(operation["word"].shape),
+                "trace_spikes": Out(config.lanes),
+                "trace_potentials": Out(potentials),
+                "layer_write": In(write_port(config.max_layers, neuron_layout(config).size)),
+                "synapse_write": In(write_port(config.synapse_words, config.lanes * config.weight_bits)),
+                "current_write": In(write_port(config.potential_words, config.lanes * config.current_bits)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self._config
+        lanes, bits = config.lanes, config.potential_bits
+
+        def stored(name: str, depth: int, width: int, init: list[int], write: wiring.PureInterface) -> data.View:
+            """A memory written through `write`; returns the read port."""
+            block = memory.Memory(shape=width, depth=max(2, depth), init=init, attrs=_NO_COLLISION)
+            m.submodules[name] = block
+            port = block.write_port()
+            m.d.comb += [port.en.eq(write.en), port.addr.eq(write.addr), port.data.eq(write.data)]
+            return block.read_port()
+
+        synapse = stored("synapses", config.synapse_words, lanes * config.weight_bits, self._synapses,
+                         self.synapse_write)
+        current = stored("currents", config.potential_words, lanes * config.current_bits, self._currents,
+                         self.current_write)
+        layer = stored("neurons", config.max_layers, neuron_layout(config).size, self._neurons, self.layer_write)
+        m.submodules.potentials = block = memory.Memory(
+            shape=lanes * bits, depth=max(2, config.potential_words), init=[], attrs=_NO_COLLISION)
+        potential, write = block.read_port(), block.write_port()
+
+        # Stage 0 is the port itself; op[n] and valid[n] are the operation when it is in stage n.
+        op = [self.operation]
+        valid = [self.valid]
+        for stage in range(1, self.WRITE_STAGE + 1):
+            op.append(Signal(self.operation.shape(), name=f"op{stage}"))
+            valid.append(Signal(name=f"valid{stage}"))
+            m.d.sync += [op[stage].eq(op[stage - 1]), valid[stage].eq(valid[stage - 1])]
+        m.d.comb += [
+            potential.addr.eq(op[0].potential_word),
+            current.addr.eq(op[0].potential_word),
+            synapse.addr.eq(self.synapse_word),
+            layer.addr.eq(op[0].layer),
+        ]
+
+        synapse1 = Signal(lanes * config.weight_bits, reset_less=True)
+        m.d.sync += synapse1.eq(synapse.data)
+
+        # The layer's parameters follow the operation: read in stage 1, prepared in stage 2, used in 3 and 4.
+        neuron = self.neuron
+        control3 = Signal(settle_control_layout(config))
+        control4 = Signal(settle_control_layout(config))
+        in_layer3 = Signal(lanes)
+        m.d.sync += [neuron.eq(layer.data), control4.eq(control3)]
+        m.d.sync += [control3[name].eq(value) for name, value in settle_control(config, op[2].kind, neuron).items()]
+        m.d.sync += in_layer3.eq(Cat(~op[2].last | (lane < op[2].last_lanes) for lane in range(lanes)))
+
+        # Forwarding: an INTEGRATE writes at the end of stage 2, too late for the next two reads of the same word.
+        integrates2, from_zero2 = Signal(), Signal()
+        m.d.comb += from_zero2.eq(settle_control(config, op[2].kind, neuron)["from_zero"])
+        repeated1, repeated2 = Signal(), Signal()
+        m.d.comb += integrates2.eq(valid[2] & (op[2].kind == Operation.INTEGRATE))
+        m.d.sync += [
+            repeated1.eq(integrates2 & (op[2].potential_word == op[0].potential_word)),
+            repeated2.eq(integrates2 & (op[2].potential_word == op[1].potential_word)),
+        ]
+
+        integrates1, shows_operand1, shows_potential1 = Signal(), Signal(), Signal()
+        m.d.comb += [
+            integrates1.eq(op[1].kind == Operation.INTEGRATE),
+            shows_potential1.eq(op[1].kind == Operation.PRELOAD),
+            shows_operand1.eq(~valid[1] & ~shows_potential1),
+        ]
+
+        writes5 = valid[5] & (op[5].kind != Operation.INTEGRATE)
+        m.d.comb += [
+            write.en.eq(integrates2 | writes5),
+            write.addr.eq(Mux(writes5, op[5].potential_word, op[2].potential_word)),
+        ]
+        spikes4, spikes5 = Signal(lanes), Signal(lanes)
+        m.d.sync += spikes5.eq(spikes4)
+        for lane in range(lanes):
+            here = slice(lane * bits, (lane + 1) * bits)
+            weight = synapse1[lane * config.weight_bits:(lane + 1) * config.weight_bits].as_signed()
+            extra = current.data[lane * config.current_bits:(lane + 1) * config.current_bits].as_signed()
+
+            def register(name: str, lane: int = lane) -> Signal:
+                return Signal(signed(bits), name=f"{name}_{lane}", reset_less=True)
+
+            held2, operand2, sum2, sum3, base3, reset4, sum4, kept5, leak5, result5 = map(register, (
+                "held2", "operand2", "sum2", "sum3", "base3", "reset4", "sum4", "kept5", "leak5", "result5"))
+            m.d.sync += [
+                held2.eq(Mux(shows_operand1, 0, Mux(repeated1, sum3, potential.data[here]))),
+                operand2.eq(Mux(shows_potential1, 0, Mux(integrates1, weight << config.fraction_bits, extra))),
+                sum3.eq(sum2),
+                base3.eq(Mux(from_zero2, 0, sum2)),
+            ]
+            m.d.comb += sum2.eq(saturating_add(Mux(repeated2, sum3, held2), operand2))
+            fires, reset = decide(sum3, base3, control3)
+            m.d.sync += [
+                spikes4[lane].eq(fires & in_layer3[lane] & (op[3].kind == Operation.FIRE)),
+                reset4.eq(reset),
+                sum4.eq(sum3),
+            ]
+            kept, leak = select(sum4, reset4, spikes4[lane], control4)
+            m.d.sync += [kept5.eq(kept), leak5.eq(leak)]
+            m.d.comb += [
+                result5.eq(settle(kept5, leak5)),
+                write.data[here].eq(Mux(writes5, result5, sum2)),
+                self.seen[lane].eq(sum3),
+                self.trace_potentials[lane].eq(result5),
+            ]
+
+        fires4 = valid[4] & (op[4].kind == Operation.FIRE)
+        m.d.comb += [
+            self.spikes.spikes.eq(spikes4),
+            self.spikes.word.eq(op[4].word),
+            self.spikes.last.eq(op[4].last),
+            self.spikes_valid.eq(fires4 & (op[4].last | spikes4.any())),
+            self.to_next.eq(op[4].to_next),
+            self.to_output.eq(op[4].to_output),
+            self.trace_valid.eq(valid[5] & (op[5].kind == Operation.FIRE)),
+            self.trace_layer.eq(op[5].layer),
+            self.trace_word.eq(op[5].word),
+            self.trace_spikes.eq(spikes5),
+        ]
+        return m
+

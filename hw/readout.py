@@ -1,0 +1,150 @@
+"""Counts the output spikes of each class and decides."""
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import CoreConfig
+from .formats import token_layout
+from .neuron_array import NeuronArray
+
+__all__ = ["Readout"]
+
+COUNT_BITS = 16
+
+
+class Readout(wiring.Component):
+    """Watches the output tokens as they leave, and makes the decision of an inference.
+
+    By count: a spike in a timestep after the first `delay` counts for its class; the highest count wins. By potential:
+    when the sequencer has finished, the potentials of the last layer are read one after another and the highest wins.
+    Either way a tie goes to the lowest index, and the decision is offered when the marker of the last timestep has
+    left the core: by count in the next cycle, by potential `SCAN_LATENCY + outputs` cycles after `finished` at the
+    earliest.
+
+    Members
+    -------
+    token, leaves : in
+        An output token, and whether it leaves the core in this cycle.
+    begin, finished, potential_base : in
+        From the sequencer.
+    timesteps, delay, by_potential, outputs : in
+        Registers.
+    look_word, look_lane, looks : out
+        The potential that the readout wants to see `SCAN_LATENCY - 2` cycles later, and whether it wants to.
+    lanes : in
+        What is seen of the word that was asked for.
+    lane, seen : in, out
+        Which of `lanes` the bus wants to see while the readout does not look, and the value there one cycle later.
+    decision : out stream
+        One index for each inference; what was decided last stays in the payload.
+    class_index, class_count : in, out
+        A counter, for the bus.
+    """
+
+    SCAN_LATENCY = NeuronArray.SEEN_STAGE + 3
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        neuron_count = config.max_neurons.bit_length()
+        super().__init__(
+            {
+                "token": In(token_layout(config)),
+                "leaves": In(1),
+                "begin": In(1),
+                "finished": In(1),
+                "potential_base": In(range(max(2, config.potential_words))),
+                "timesteps": In(16),
+                "delay": In(16),
+                "by_potential": In(1),
+                "outputs": In(neuron_count),
+                "looks": Out(1),
+                "look_word": Out(range(max(2, config.potential_words))),
+                "lanes": In(data.ArrayLayout(signed(config.potential_bits), config.lanes)),
+                "lane": In(range(max(2, config.lanes))),
+                "seen": Out(signed(config.potential_bits)),
+                "decision": Out(stream.Signature(config.address_bits)),
+                "class_index": In(range(max(2, config.classes))),
+                "class_count": Out(COUNT_BITS),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self._config
+        marker = self.leaves & self.token.marker
+        event = self.leaves & ~self.token.marker
+
+        timestep = Signal(16, init=1)
+        all_left = Signal()
+        with m.If(self.begin):
+            m.d.sync += [timestep.eq(1), all_left.eq(0)]
+        with m.Elif(marker):
+            m.d.sync += [timestep.eq(timestep + 1), all_left.eq(timestep == self.timesteps)]
+
+        # Counting takes two stages: read in the cycle in which the event leaves, write in the next. The same class
+        # cannot follow at once, since a marker lies between two spikes of one neuron.
+        m.submodules.counts = counts = memory.Memory(shape=COUNT_BITS, depth=max(2, config.classes), init=[])
+        write, read = counts.write_port(), counts.read_port(domain="comb")
+        touched = Signal(config.classes)
+        index, count, counting = Signal(config.address_bits), Signal(COUNT_BITS), Signal()
+        m.d.comb += [
+            read.addr.eq(Mux(self.leaves, self.token.address, self.class_index)),
+            self.class_count.eq(Mux(touched.bit_select(read.addr, 1), read.data, 0)),
+        ]
+        m.d.sync += [
+            counting.eq(event & (timestep > self.delay) & (self.token.address < config.classes)),
+            index.eq(self.token.address),
+            count.eq(self.class_count + 1),
+        ]
+        m.d.comb += [write.en.eq(counting), write.addr.eq(index), write.data.eq(count)]
+
+        best_count, best_class = Signal(COUNT_BITS), Signal(config.address_bits)
+        with m.If(self.begin):
+            m.d.sync += [touched.eq(0), best_count.eq(0), best_class.eq(0)]
+        with m.Elif(counting):
+            m.d.sync += touched.bit_select(index, 1).eq(1)
+            with m.If((count > best_count) | ((count == best_count) & (index < best_class))):
+                m.d.sync += [best_count.eq(count), best_class.eq(index)]
+
+        # The scan: asked for in stage 0, compared in the last.
+        asked, lane = Signal(range(config.max_neurons + 1)), Signal(range(max(2, config.lanes)))
+        m.d.comb += self.looks.eq(self.finished & self.by_potential & (asked != self.outputs))
+        with m.If(~self.finished):
+            m.d.sync += [asked.eq(0), lane.eq(0), self.look_word.eq(self.potential_base)]
+        with m.Elif(self.looks):
+            m.d.sync += [asked.eq(asked + 1), lane.eq(lane + 1)]
+            with m.If(lane == config.lanes - 1):
+                m.d.sync += [lane.eq(0), self.look_word.eq(self.look_word + 1)]
+        delayed: tuple[Signal, Signal, Signal] = (self.looks, asked, lane)
+        for stage in range(1, self.SCAN_LATENCY):
+            behind = tuple(Signal.like(value, name=f"{name}{stage}")
+                           for name, value in zip(("looks", "asked", "lane"), delayed, strict=True))
+            m.d.sync += [late.eq(early) for late, early in zip(behind, delayed, strict=True)]
+            delayed = behind
+            if stage == self.SCAN_LATENCY - 2:
+                scan_lane = behind[2]
+        compares, candidate, _ = delayed
+        selected = Mux(self.finished, scan_lane, self.lane)
+        m.d.sync += self.seen.eq(Array(self.lanes[i] for i in range(config.lanes))[selected])
+
+        best_potential, best_neuron = Signal(signed(config.potential_bits)), Signal(config.address_bits)
+        compared = Signal(range(config.max_neurons + 1))
+        with m.If(~self.finished):
+            m.d.sync += compared.eq(0)
+        with m.Elif(compares):
+            m.d.sync += compared.eq(compared + 1)
+            with m.If((compared == 0) | (self.seen > best_potential)):
+                m.d.sync += [best_potential.eq(self.seen), best_neuron.eq(candidate)]
+
+        decided = Mux(self.by_potential, self.finished & (compared == self.outputs), 1) & all_left
+        waiting = Signal()
+        with m.If(self.begin):
+            m.d.sync += waiting.eq(1)
+        with m.Elif(self.decision.valid & self.decision.ready):
+            m.d.sync += waiting.eq(0)
+        m.d.comb += [
+            self.decision.valid.eq(decided & waiting),
+            self.decision.payload.eq(Mux(self.by_potential, best_neuron, best_class)),
+        ]
+        return m

@@ -1,0 +1,99 @@
+"""From words of spikes to one event after another: a queue, and the compaction that never steps over silence."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from .config import CoreConfig
+from .formats import spike_word_layout, token_layout
+
+__all__ = ["SpikeQueue"]
+
+
+def _any_below(bits: Value) -> Value:
+    """For every bit, whether a lower one is set; in logarithmic depth, where x & (x - 1) would ripple a carry."""
+    reached = (bits << 1)[: len(bits)]
+    distance = 1
+    while distance < len(bits):
+        reached = reached | (reached << distance)[: len(bits)]
+        distance *= 2
+    return reached
+
+
+class SpikeQueue(wiring.Component):
+    """Queues the spike words of one fire pass and hands their spikes out as tokens, lowest neuron first.
+
+    A word that enters is offered as a token `LATENCY` cycles later; from then on a token leaves in every cycle in
+    which it is taken, without a gap between words. After the spikes of a word with `last` comes the marker. A word
+    without spikes costs nothing unless it is the last.
+
+    The queue holds the words of one fire pass of the largest layer, and has no back-pressure: whoever starts a fire
+    pass waits until the queue is `free` and then reserves it.
+
+    Members
+    -------
+    word, valid : in
+        A spike word, and whether there is one in this cycle.
+    tokens : out stream
+        Events and markers, see `formats.token_layout`.
+    reserve : in
+        Strobe: a fire pass into this queue begins.
+    free : out
+        From the cycle in which the marker of the last fire pass is offered, until the next `reserve`.
+    """
+
+    LATENCY = 4
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__(
+            {
+                "word": In(spike_word_layout(config)),
+                "valid": In(1),
+                "tokens": Out(stream.Signature(token_layout(config))),
+                "reserve": In(1),
+                "free": Out(1, init=1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self._config
+        layout = spike_word_layout(config)
+        m.submodules.words = words = fifo.SyncFIFOBuffered(width=layout.size, depth=1 + (1 << ceil_log2(config.max_words)))
+        m.d.comb += [words.w_data.eq(self.word), words.w_en.eq(self.valid)]
+
+        # The word under compaction. It is kept apart from the queue, whose block RAM answers late in the cycle.
+        head, loaded = Signal(layout), Signal()
+        lowest = Signal(range(max(2, config.lanes)))
+        remaining = Signal(config.lanes)
+        any_left, spent, moves = Signal(), Signal(), Signal()
+        behind = _any_below(head.spikes)
+        for bit in range(len(lowest)):
+            candidates = [lane for lane in range(config.lanes) if lane >> bit & 1]
+            first = Cat(head.spikes[lane] & ~behind[lane] for lane in candidates)
+            m.d.comb += lowest[bit].eq(first.any())
+        m.d.comb += [
+            remaining.eq(head.spikes & behind),
+            any_left.eq(head.spikes.any()),
+            spent.eq(Mux(head.last, ~any_left, ~remaining.any())),
+            moves.eq(loaded & (~self.tokens.valid | self.tokens.ready)),
+            words.r_en.eq(~loaded | (moves & spent)),
+        ]
+        with m.If(moves):
+            m.d.sync += [
+                self.tokens.valid.eq(1),
+                self.tokens.payload.marker.eq(~any_left),
+                self.tokens.payload.address.eq(head.word * config.lanes + lowest),
+                head.spikes.eq(remaining),
+            ]
+            with m.If(~any_left):
+                m.d.sync += self.free.eq(1)
+        with m.Elif(self.tokens.ready):
+            m.d.sync += self.tokens.valid.eq(0)
+        with m.If(self.reserve):
+            m.d.sync += self.free.eq(0)
+        with m.If(words.r_en):
+            m.d.sync += [loaded.eq(words.r_rdy), head.eq(words.r_data)]
+        return m

@@ -1,0 +1,1 @@
+"""Simulation: what should happen, and the machinery that runs the gateware. No torch, no Amaranth."""

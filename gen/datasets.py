@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import http.client
 import os
 import urllib.request
 import zlib
@@ -206,12 +207,11 @@ def _download(name: str, folder: Path) -> None:
     for source in MNIST_SOURCES:
         try:
             content = _fetch(source + name, name)
-        except OSError as error:  # URLError, timeouts and broken connections are all of them
+        except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
             problems.require(False, f"{source + name}: {error}")
             continue
         _, wrong = _unpack(content, name)
         if problems.require(wrong is None, f"{source + name}: not the official file: {wrong}"):
-            folder.mkdir(parents=True, exist_ok=True)
             write_file(folder / name, content)
             return
     problems.require(False, f"fetch it by other means and set {DATA_VARIABLE} to the folder that has mnist/{name}")

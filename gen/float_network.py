@@ -93,7 +93,8 @@ class FloatNetwork:
 
     def decisions(self, images: ImageArray) -> IntArray:
         """The class of each image: the highest value of the last layer, ties to the lowest index."""
-        return self.activations(images)[-1].argmax(axis=1)
+        decisions: IntArray = np.argmax(self.activations(images)[-1], axis=1)
+        return decisions
 
     def save(self, path: str | Path) -> None:
         """Write `<layer>.weights` and `<layer>.biases` as float32 to an .npz file, the layers in their order."""
@@ -115,6 +116,7 @@ class FloatNetwork:
                 arrays.setdefault(layer, {})[array] = unpack_array(content, ("<f4",))
             except ValueError as error:
                 problems.require(False, f"array {member!r} {error}")
+        problems.raise_any()
         for layer, found in arrays.items():
             problems.require(
                 found.keys() == {"weights", "biases"},

@@ -5,6 +5,7 @@ For two neurons with 8-bit weights on two lanes, the synapse word of a presynapt
 0xff03, in bytes 03 ff 00 00: lane 0 in the lowest bits.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,7 @@ class Images:
     currents: MemoryImage
     registers: MemoryImage
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[MemoryImage]:
         return iter((self.layers, self.synapses, self.currents, self.registers))
 
 

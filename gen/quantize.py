@@ -86,29 +86,21 @@ class QuantizationReport:
         return asdict(self)
 
     def table(self) -> Table:
-        """A table for the terminal: errors as rms / largest, in units of the threshold."""
+        """A table for the terminal; errors are the largest, in units of the threshold."""
         title = (
             f"{self.network}: {self.weight_bits}-bit weights, {self.potential_bits}-bit potentials of which "
             f"{self.fraction_bits} are fraction, T = {self.timesteps}"
         )
-        table = Table(title=title, box=box.SIMPLE)
+        table = Table(title=title, box=box.SIMPLE, pad_edge=False)
         table.add_column("layer")
-        for heading in ("scale", "weight error", "beyond", "bias error", "threshold", "preload", "potential needs"):
+        for heading in ("weight error", "bias error", "threshold", "potential"):
             table.add_column(heading, justify="right")
         for layer in self.layers:
-            verdict = "may" if layer.may_saturate else "cannot"
-            weighted = (
-                ("-", "-", "-", "-")
-                if layer.scale is None
-                else (
-                    f"{layer.scale:.3g}",
-                    f"{layer.weight_error_rms:.1e} / {layer.weight_error_max:.1e}",
-                    str(layer.saturated_weights),
-                    f"{layer.bias_error_max:.1e}",
-                )
-            )
-            needs = f"{layer.bounds.bits} bits: {verdict} saturate"
-            table.add_row(layer.name, *weighted, str(layer.threshold), str(layer.preload), needs)
+            saturated = f" ({layer.saturated_weights} saturated)" if layer.saturated_weights else ""
+            weight = "-" if layer.scale is None else f"{layer.weight_error_max:.4f}{saturated}"
+            bias = "-" if layer.scale is None else f"{layer.bias_error_max:.4f}"
+            verdict = f"{layer.bounds.bits} bits, {'may' if layer.may_saturate else 'cannot'} saturate"
+            table.add_row(layer.name, weight, bias, str(layer.threshold), verdict)
         return table
 
 
@@ -149,9 +141,9 @@ def quantize(
         0 < weight_percentile <= 100, f"weight_percentile must be above 0 and at most 100, not {weight_percentile}"
     )
     for layer in network.layers:
+        largest = np.percentile(np.abs(layer.weights), min(max(weight_percentile, 0), 100))
         problems.require(
-            np.percentile(np.abs(layer.weights), weight_percentile) > 0,
-            f"layer {layer.name!r}: its weights must not all be 0 up to weight_percentile, and they are",
+            largest > 0, f"layer {layer.name!r}: its weights must not all be 0 up to weight_percentile, and they are"
         )
     problems.raise_any()
 

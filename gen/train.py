@@ -19,7 +19,7 @@ from hillock.sim import network_file
 from hillock.sim.batch import BatchResult, run_batch
 from hillock.sim.network import Network
 
-from .convert import normalise
+from .convert import DEFAULT_PERCENTILE, normalise
 from .datasets import Dataset, load_dataset
 from .float_network import FloatLayer, FloatNetwork
 from .quantize import QuantizationReport, quantize
@@ -29,11 +29,11 @@ __all__ = ["RECIPES", "Recipe", "TrainedModel", "train_float", "train_model"]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides what a training gives; `docs/training.md` has the measurements behind the values.
+    """Everything that decides what a training gives.
 
     AdamW with a one-cycle learning rate (`learning_rate` is its peak) and cross-entropy with `label_smoothing`. `shift`
-    moves each training image by up to as many pixels, anew in every epoch. The last six are for conversion and
-    quantisation.
+    moves each training image by up to so many pixels, anew in every epoch. The last six are for `normalise` and
+    `quantize`.
     """
 
     dataset: str
@@ -47,7 +47,7 @@ class Recipe:
     dropout: float = 0.0
     shift: int = 0
     seed: int = 0
-    percentile: float = 99.9
+    percentile: float = DEFAULT_PERCENTILE
     preload: float = 0.5
     weight_bits: int = 8
     potential_bits: int = 16
@@ -55,6 +55,9 @@ class Recipe:
     timesteps: int = 25
 
 
+# Chosen on training images that were held out, never on the test images. Their accuracies, float / integer, in %:
+# digits (4 folds, 3 seeds) 98.42 / 98.37; half the epochs 98.20 / 98.15; 60 epochs, no label smoothing 96.4 / 96.6.
+# mnist (10,000 images, 4 seeds) 98.84 / 98.77; with weight decay 0.3 98.5 / 98.4; 10 epochs, no shift 98.4 / 98.4.
 RECIPES = {
     "digits": Recipe(
         dataset="digits",
@@ -118,7 +121,8 @@ def train_model(
             preload=recipe.preload,
         )
         measured = bars.add_task(f"measuring {name}: images", total=len(dataset.test_images))
-        result = run_batch(network, dataset.test_images, lambda images: bars.advance(measured, images))
+        images = dataset.test_images.astype(np.int64)
+        result = run_batch(network, images, lambda done: bars.advance(measured, done))
     record = {"command": command, "recipe": asdict(recipe), "torch": str(_torch().__version__)}
     record |= _scores(dataset, trained, network, result) | {"quantization": report.as_dict()}
     _write(Path(folder) / name, network, trained, record)
@@ -207,10 +211,6 @@ def _scores(dataset: Dataset, trained: FloatNetwork, network: Network, result: B
 
 
 def _write(folder: Path, network: Network, trained: FloatNetwork, record: dict[str, Any]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HillockError(f"{folder} cannot be made ({error.strerror})") from None
     network_file.save(network, folder / f"network{network_file.SUFFIX}")
     trained.save(folder / "float.npz")
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .config import CoreConfig
 from .formats import Operation, neuron_layout
 
-__all__ = ["NeuronUpdate", "decide", "saturating_add", "select", "settle", "settle_control", "settle_control_layout"]
+__all__ = ["NeuronUpdate", "decide", "saturate", "select", "settle", "settle_control", "settle_control_layout"]
 
 
 def settle_control_layout(config: CoreConfig) -> data.StructLayout:
@@ -56,12 +56,10 @@ def settle_control(config: CoreConfig, kind: Value, neuron: data.View) -> dict[s
     }
 
 
-def saturating_add(potential: Value, operand: Value) -> Value:
-    """potential + operand, clamped to the range of `potential`, which `operand` must not exceed."""
-    bits = len(potential)
-    total = (potential + operand)[: bits + 1]
+def saturate(total: Value) -> Value:
+    """`total` in one bit less: clamped to the ends of the range."""
     overflow = total[-1] ^ total[-2]
-    clamped = Cat((~total[-1]).replicate(bits - 1), total[-1])
+    clamped = Cat((~total[-1]).replicate(len(total) - 2), total[-1])
     return Mux(overflow, clamped, total[:-1]).as_signed()
 
 
@@ -127,9 +125,9 @@ class NeuronUpdate(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        total = Signal(signed(config.potential_bits))
+        added, total = Signal(signed(config.potential_bits + 1)), Signal(signed(config.potential_bits))
         control = Signal(settle_control_layout(config))
-        m.d.comb += total.eq(saturating_add(self.potential, self.operand))
+        m.d.comb += [added.eq(self.potential + self.operand), total.eq(saturate(added))]
         m.d.comb += [control[name].eq(value) for name, value in settle_control(config, self.kind, self.neuron).items()]
         fires, reset = decide(total, Mux(control.from_zero, 0, total), control)
         kept, leak = select(total, reset, fires, control)

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import CoreConfig
 from .formats import Operation, neuron_layout, operation_layout, spike_word_layout, write_port
-from .neuron import decide, saturating_add, select, settle, settle_control, settle_control_layout
+from .neuron import decide, saturate, select, settle, settle_control, settle_control_layout
 
 __all__ = ["NeuronArray"]
 
@@ -150,6 +150,7 @@ class NeuronArray(wiring.Component):
         ]
         spikes4, spikes5 = Signal(lanes), Signal(lanes)
         m.d.sync += spikes5.eq(spikes4)
+        fires3, seen3, written, results5 = [], [], [], []
         for lane in range(lanes):
             here = slice(lane * bits, (lane + 1) * bits)
             weight = synapse1[lane * config.weight_bits:(lane + 1) * config.weight_bits].as_signed()
@@ -166,22 +167,24 @@ class NeuronArray(wiring.Component):
                 sum3.eq(sum2),
                 base3.eq(Mux(from_zero2, 0, sum2)),
             ]
-            m.d.comb += sum2.eq(saturating_add(Mux(repeated2, sum3, held2), operand2))
+            added2 = Signal(signed(bits + 1), name=f"added2_{lane}")
+            m.d.comb += [added2.eq(Mux(repeated2, sum3, held2) + operand2), sum2.eq(saturate(added2))]
             fires, reset = decide(sum3, base3, control3)
-            m.d.sync += [
-                spikes4[lane].eq(fires & in_layer3[lane] & (op[3].kind == Operation.FIRE)),
-                reset4.eq(reset),
-                sum4.eq(sum3),
-            ]
             kept, leak = select(sum4, reset4, spikes4[lane], control4)
-            m.d.sync += [kept5.eq(kept), leak5.eq(leak)]
-            m.d.comb += [
-                result5.eq(settle(kept5, leak5)),
-                write.data[here].eq(Mux(writes5, result5, sum2)),
-                self.seen[lane].eq(sum3),
-                self.trace_potentials[lane].eq(result5),
-            ]
+            m.d.sync += [reset4.eq(reset), sum4.eq(sum3), kept5.eq(kept), leak5.eq(leak)]
+            m.d.comb += result5.eq(settle(kept5, leak5))
+            fires3.append(fires)
+            seen3.append(sum3)
+            written.append(Mux(writes5, result5, sum2))
+            results5.append(result5)
 
+        # Whole words at once: the lanes one by one would make the Verilog of a wide core slow to write.
+        m.d.sync += spikes4.eq(Cat(fires3) & in_layer3 & (op[3].kind == Operation.FIRE).replicate(lanes))
+        m.d.comb += [
+            write.data.eq(Cat(written)),
+            self.seen.eq(Cat(seen3)),
+            self.trace_potentials.eq(Cat(results5)),
+        ]
         fires4 = valid[4] & (op[4].kind == Operation.FIRE)
         m.d.comb += [
             self.spikes.spikes.eq(spikes4),

@@ -11,13 +11,15 @@ from .formats import spike_word_layout, token_layout
 __all__ = ["SpikeQueue"]
 
 
-def _any_below(bits: Value) -> Value:
+def _any_below(m: Module, bits: Value) -> Value:
     """For every bit, whether a lower one is set; in logarithmic depth, where x & (x - 1) would ripple a carry."""
-    reached = (bits << 1)[: len(bits)]
     distance = 1
+    reached = Signal.like(bits, name="reached")
+    m.d.comb += reached.eq(bits << 1)
     while distance < len(bits):
-        reached = reached | (reached << distance)[: len(bits)]
-        distance *= 2
+        further = Signal.like(bits, name=f"reached{distance}")
+        m.d.comb += further.eq(reached | (reached << distance))
+        reached, distance = further, 2 * distance
     return reached
 
 
@@ -69,7 +71,7 @@ class SpikeQueue(wiring.Component):
         lowest = Signal(range(max(2, config.lanes)))
         remaining = Signal(config.lanes)
         any_left, spent, moves = Signal(), Signal(), Signal()
-        behind = _any_below(head.spikes)
+        behind = _any_below(m, head.spikes)
         for bit in range(len(lowest)):
             candidates = [lane for lane in range(config.lanes) if lane >> bit & 1]
             first = Cat(head.spikes[lane] & ~behind[lane] for lane in candidates)

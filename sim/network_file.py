@@ -68,7 +68,7 @@ _KINDS = {"dense": _Kind(Dense, {}, {"weights": 2})}
 
 
 def save(network: Network, path: str | Path) -> None:
-    """Write `network` to `path`, wholly or not at all; `HillockError` when it cannot be written."""
+    """Write `network` to `path`, wholly or not at all, and make its folder; `HillockError` when that cannot be done."""
     path = Path(path)
     if path.suffix != SUFFIX:
         raise HillockError(f"network file {path}: the suffix must be {SUFFIX}, not {path.suffix!r}")
@@ -149,7 +149,8 @@ class _Reader:
             for number, connection in enumerate(values.get("connections", ()))
         )
         # What was refused is replaced by something harmless: nobody sees it, because `problems` will be raised.
-        return Layer(**({"name": "", "neurons": 1, "threshold": 1} | values))
+        harmless: dict[str, Any] = {"name": "", "neurons": 1, "threshold": 1}
+        return Layer(**(harmless | values))
 
     def connection(self, about: str, record: Any) -> Connection | None:
         if not self.problems.require(isinstance(record, dict), f"{about} must be an object, not {record!r}"):
@@ -296,12 +297,14 @@ def read_archive(path: str | Path, subject: str) -> dict[str, bytes]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, wholly or not at all; `HillockError` when it cannot be written."""
+    """Write `content` to `path`, wholly or not at all, and make its folder; `HillockError` when that cannot be done."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(content)
-        os.replace(part, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(content)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise HillockError(f"{path} cannot be written ({error.strerror})") from None
-    finally:
-        part.unlink(missing_ok=True)

@@ -34,7 +34,7 @@ FIRE_TO_TRACE = 6
 DECISION_BY_COUNT = 1
 """From the last marker leaving to the decision."""
 
-SCAN = 12
+SCAN = 10
 """From the last walk's end, plus the number of outputs, to a decision by potential."""
 
 

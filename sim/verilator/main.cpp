@@ -25,7 +25,7 @@ namespace {
 
 constexpr unsigned SPIKE_SLICES = (LANES + 31) / 32;
 constexpr unsigned POTENTIAL_SLICES = (LANES * POTENTIAL_BITS + 31) / 32;
-constexpr uint64_t PATIENCE = 100'000'000;  // cycles without anything leaving before we call it a deadlock
+constexpr uint64_t PATIENCE = 10'000'000;  // cycles without anything leaving before we call it a deadlock
 
 enum Command : uint32_t { END = 0, WRITE = 1, READ = 2, STALL = 3, RUN_EVENTS = 4, RUN_IMAGE = 5 };
 

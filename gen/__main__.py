@@ -1,0 +1,5 @@
+"""`python -m hillock.gen`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,123 @@
+"""The command line: arguments, progress and exit codes. The one place that catches our errors."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from hillock.hw.problems import HillockError
+
+__all__ = ["main"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="hillock: from a trained spiking network to an FPGA accelerator that is proved equal to it.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON, and nothing else.")]
+_INTERRUPTED = 130
+_DIFFERS = 1
+_UNUSABLE = 2
+
+
+class _Steps:
+    """Numbered steps with a progress bar each, on standard error, so that standard output is for results."""
+
+    def __init__(self, quiet: bool):
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
+                   TimeRemainingColumn(compact=True))
+        self.console = Console(stderr=True, quiet=quiet)
+        self.progress = Progress(*columns, console=self.console)
+        self.count = 0
+
+    def __call__(self, text: str, total: int) -> Callable[[int], None]:
+        self.count += 1
+        task = self.progress.add_task(f"[{self.count}] {text}", total=total)
+        return lambda done: self.progress.advance(task, done)
+
+
+@app.command()
+def sim(
+    model: Annotated[str, typer.Argument(help="A trained network: digits, mnist, or a folder.")] = "digits",
+    lanes: Annotated[int, typer.Option(help="Weights added per clock cycle.")] = 16,
+    images: Annotated[int | None, typer.Option(help="Only the first so many held-out images.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where the results go.")] = Path("build/sim"),
+    waves: Annotated[bool, typer.Option("--waves", help="Record waveforms of the first inference.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run held-out images through the compiled gateware and compare everything with the golden model."""
+    from .datasets import load_dataset
+    from .models import load_model
+    from .report import write_report
+    from .simulate import simulate, write_summary
+    from .tables import layer_table, summary_table
+
+    loaded = load_model(model)
+    dataset = load_dataset(loaded.dataset)
+    steps = _Steps(quiet=as_json)
+    with steps.progress:
+        result = simulate(loaded.network, dataset, float_accuracy=loaded.float_accuracy, lanes=lanes, folder=folder,
+                          cache=folder.parent / "verilator", images=images, waves=waves, step=steps)
+    summary = write_summary(result, folder)
+    written = [summary, write_report(result, folder)]
+    if waves:
+        from .waves import write_gtkw
+
+        written.append(write_gtkw(folder / "waves.vcd"))
+    if as_json:
+        print(json.dumps(result.summary(), indent=2))
+    else:
+        console = Console()
+        console.print(summary_table(result), layer_table(result))
+        for path in written:
+            console.print(f"written: {path}", highlight=False, soft_wrap=True)
+    if not result.comparison.equal:
+        first = result.comparison.first or "nothing was compared"
+        print(f"hillock: the gateware differs from the golden model: {first}", file=sys.stderr)
+        raise typer.Exit(_DIFFERS)
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="digits or mnist.")] = "digits",
+) -> None:
+    """Train, convert, quantise and measure a network, and write it to models/."""
+    from .train import train_model
+
+    train_model(model)
+
+
+@app.command()
+def bench(
+    folder: Annotated[Path, typer.Option(help="Where the results go.")] = Path("build/bench"),
+    lanes: Annotated[list[int] | None, typer.Option(help="Numbers of lanes to measure; may be given again.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure cycles, lane utilization and speed of 784-128-10 at five input densities."""
+    from .bench import LANES, bench_table, run_bench
+
+    steps = _Steps(quiet=as_json)
+    with steps.progress:
+        result = run_bench(folder, lanes=tuple(lanes or LANES), step=steps)
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        for table in bench_table(result):
+            Console().print(table)
+        Console().print(f"written: {folder / 'summary.json'}", highlight=False)
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one message and exit status 2."""
+    try:
+        app()
+    except HillockError as error:
+        print(f"hillock: {error}", file=sys.stderr)
+        sys.exit(_UNUSABLE)
+    except KeyboardInterrupt:
+        print("hillock: interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)

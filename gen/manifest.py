@@ -1,0 +1,124 @@
+"""Memory images in a folder, with a manifest that says what they are and proves that they are whole.
+
+`<memory>.bin` is what the bus loads, 32-bit little-endian slices in bus order; `<memory>.hex` is one memory word a line,
+for simulation and synthesis tools. `manifest.json` has the core's configuration, the network's digest, and for each
+file its size and sha256. It is written last, so a folder without one is unfinished.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hillock.hw.config import CoreConfig
+from hillock.hw.problems import HillockError, Problems
+from hillock.hw.registers import slices, table_digest
+from hillock.sim.network import Network
+
+from .image import Images, MemoryImage, decode, encode
+from .mapping import Placement
+
+__all__ = ["read_images", "write_images"]
+
+FORMAT = "hillock images"
+VERSION = 1
+_WAY_OUT = "generate the images again"
+
+
+def write_images(placement: Placement, folder: Path) -> Path:
+    """Encode a placed network into `folder`; returns the manifest. The same placement gives the same bytes anywhere."""
+    images = encode(placement)
+    network = placement.network
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest_path = folder / "manifest.json"
+    manifest_path.unlink(missing_ok=True)
+    memories: dict[str, Any] = {}
+    for memory in images:
+        digits = -(-memory.bits // 4)
+        contents = {
+            "bin": memory.data.tobytes(),
+            "hex": "".join(f"{word:0{digits}x}\n" for word in memory.words()).encode(),
+        }
+        memories[memory.name] = {"bits": memory.bits, "words": len(memory.data)}
+        for kind, content in contents.items():
+            path = folder / f"{memory.name}.{kind}"
+            _write(path, content)
+            memories[memory.name][kind] = {"file": path.name, "bytes": len(content),
+                                           "sha256": hashlib.sha256(content).hexdigest()}
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "network": {"name": network.name, "digest": network.digest(), "weight_bits": network.weight_bits,
+                    "layers": [layer.name for layer in network.layers]},
+        "config": placement.config.as_dict(),
+        "register_table": table_digest(),
+        "memories": memories,
+    }
+    _write(manifest_path, (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode())
+    return manifest_path
+
+
+def read_images(folder: Path) -> tuple[Images, CoreConfig, Network]:
+    """(images, configuration, the network decoded from the bytes) of a folder that `write_images` wrote.
+
+    Whatever is missing, truncated, changed or does not fit together is a `HillockError`, all of it together.
+    """
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text())
+        if manifest["format"] != FORMAT or manifest["version"] != VERSION:
+            raise HillockError(f"{path}: must be {FORMAT!r} version {VERSION}, not {manifest['format']!r} version "
+                               f"{manifest['version']}: {_WAY_OUT} with this version of hillock")
+        config, about = CoreConfig(**manifest["config"]), manifest["network"]
+        memories = {name: manifest["memories"][name] for name in ("layers", "synapses", "currents", "registers")}
+        given_table = manifest["register_table"]
+    except FileNotFoundError:
+        raise HillockError(f"{path}: there is no such file: {_WAY_OUT}") from None
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise HillockError(f"{path}: not a manifest of memory images ({type(error).__name__}: {error}): "
+                           f"{_WAY_OUT}") from None
+
+    problems = Problems(f"memory images in {folder}")
+    problems.require(given_table == table_digest(),
+                     f"they were made for register table {given_table:#010x}, this is {table_digest():#010x}: {_WAY_OUT}")
+    images = Images(**{name: _read_memory(folder, name, entry, problems) for name, entry in memories.items()})
+    problems.raise_any()
+    network = decode(images, config, name=about["name"], layer_names=about["layers"], weight_bits=about["weight_bits"])
+    problems.require(network.digest() == about["digest"],
+                     f"they hold network {network.digest()[:12]}, the manifest says {about['digest'][:12]}: {_WAY_OUT}")
+    problems.raise_any()
+    return images, config, network
+
+
+def _read_memory(folder: Path, name: str, entry: dict[str, Any], problems: Problems) -> MemoryImage:
+    row = slices(entry["bits"]) * 4
+    data = b""
+    for kind in ("bin", "hex"):
+        path, wanted = folder / entry[kind]["file"], entry[kind]
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            problems.require(False, f"{path.name} cannot be read ({error.strerror}): {_WAY_OUT}")
+            continue
+        if len(content) != wanted["bytes"]:
+            problems.require(False, f"{path.name} must have {wanted['bytes']} bytes, not {len(content)}: {_WAY_OUT}")
+        else:
+            digest = hashlib.sha256(content).hexdigest()
+            problems.require(digest == wanted["sha256"],
+                             f"{path.name} must have sha256 {wanted['sha256'][:12]}, not {digest[:12]}: it was changed; "
+                             f"{_WAY_OUT}")
+        if kind == "bin" and len(content) == row * entry["words"]:
+            data = content
+    return MemoryImage(name, entry["bits"], np.frombuffer(data, np.uint8).reshape(-1, row).copy())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write all of it or nothing, and leave an equal file alone, so that what depends on it is not made again."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    scratch = path.with_name(path.name + ".tmp")
+    scratch.write_bytes(content)
+    os.replace(scratch, path)

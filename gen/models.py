@@ -1,0 +1,38 @@
+"""The trained networks that come with the project, by name or as a path."""
+
+import json
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from hillock.hw.problems import HillockError
+from hillock.sim import network_file
+from hillock.sim.network import Network
+
+__all__ = ["MODELS", "Model", "load_model"]
+
+MODELS = Path(__file__).parent.parent / "models"
+"""Folder of the trained networks."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network and what was measured when it was made."""
+
+    network: Network
+    dataset: str
+    float_accuracy: float
+    integer_accuracy: float
+
+
+def load_model(name: str) -> Model:
+    """The model called `name` in `MODELS`, or in the folder `name`; a `HillockError` says what there is."""
+    folder = Path(name) if Path(name).is_dir() else MODELS / name
+    if not (folder / "model.json").is_file():
+        known = sorted(path.parent.name for path in MODELS.glob("*/model.json"))
+        close = get_close_matches(name, known, 1)
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        raise HillockError(f"model {name!r}: must be one of {', '.join(known)}, or a folder with a model.json{meant}")
+    about = json.loads((folder / "model.json").read_text())
+    return Model(network_file.load(folder / "network.hlk"), about["data"]["name"], about["float"]["accuracy"],
+                 about["integer"]["accuracy"])

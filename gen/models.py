@@ -11,7 +11,7 @@ from hillock.sim.network import Network
 
 __all__ = ["MODELS", "Model", "load_model"]
 
-MODELS = Path(__file__).parent.parent / "models"
+MODELS = Path(__file__).resolve().parent.parent / "models"
 """Folder of the trained networks."""
 
 

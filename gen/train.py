@@ -50,8 +50,8 @@ class Recipe:
     percentile: float = DEFAULT_PERCENTILE
     preload: float = 0.5
     weight_bits: int = 8
-    potential_bits: int = 16
-    fraction_bits: int = 4
+    potential_bits: int = 20
+    fraction_bits: int = 0
     timesteps: int = 25
 
 

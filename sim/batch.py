@@ -6,6 +6,7 @@ the order of the events matters, and `golden.run` takes over for the images conc
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class BatchResult:
     in_order: int
 
 
-def run_batch(network: Network, images: IntArray, progress: Callable[[int], None] | None = None) -> BatchResult:
+def run_batch(network: Network, images: NDArray[np.integer[Any]], progress: Callable[[int], None] | None = None) -> BatchResult:
     """Run an inference for each of `images` [n, inputs], pixels 0..255, of a network with image input.
 
     `progress` is called with the number of images done since the last call.
@@ -57,9 +58,9 @@ def run_batch(network: Network, images: IntArray, progress: Callable[[int], None
             progress(len(chunk))
     if not parts:
         parts.append(_run_chunk(network, images.astype(np.int64)))
-    return BatchResult(*(np.concatenate([getattr(part, name) for part in parts])
-                         for name in ("decisions", "counts", "spikes", "sop", "decisions_at")),
-                       in_order=sum(part.in_order for part in parts))
+    joined = {name: np.concatenate([getattr(part, name) for part in parts])
+              for name in ("decisions", "counts", "spikes", "sop", "decisions_at")}
+    return BatchResult(**joined, in_order=sum(part.in_order for part in parts))
 
 
 def _run_chunk(network: Network, images: IntArray) -> BatchResult:
@@ -72,13 +73,6 @@ def _run_chunk(network: Network, images: IntArray) -> BatchResult:
         widest = max((c.synapses.weights.shape[0] for c in layer.connections), default=0)
         exact = np.float32 if widest << (network.weight_bits - 1) < 1 << 24 else np.float64
         weights.append([c.synapses.weights.astype(exact) for c in layer.connections])
-    up = [sum((np.maximum(w, 0).sum(axis=0) for w in per), np.zeros(layer.neurons))
-          for per, layer in zip(weights, layers, strict=True)]
-    down = [sum((np.minimum(w, 0).sum(axis=0) for w in per), np.zeros(layer.neurons))
-            for per, layer in zip(weights, layers, strict=True)]
-    up_bound = [(values.astype(np.int64) << network.fraction_bits) for values in up]
-    down_bound = [(values.astype(np.int64) << network.fraction_bits) for values in down]
-
     spike_counts = np.zeros((size, network.timesteps, len(layers)), np.int64)
     counts = np.zeros((size, layers[-1].neurons), np.int64)
     decisions_at = np.zeros((size, network.timesteps), np.int64)
@@ -88,11 +82,17 @@ def _run_chunk(network: Network, images: IntArray) -> BatchResult:
         for index, layer in enumerate(layers):
             potential = potentials[index]
             for connection, matrix in zip(layer.connections, weights[index], strict=True):
-                # Whatever the order, no potential leaves the range if it could not with all of one sign at once.
-                reaches = ((potential + up_bound[index] > high) | (potential + down_bound[index] < low)).any(axis=1)
-                in_order |= reaches
-                added = fired[connection.source].astype(matrix.dtype) @ matrix
-                potential = potential + (added.astype(np.int64) << network.fraction_bits)
+                active = fired[connection.source].astype(matrix.dtype)
+                # Whatever the order, no potential leaves the range if it could not with all of one sign added first.
+                room = (high - potential.max(axis=1), potential.min(axis=1) - low)
+                tight = np.flatnonzero(_reach(active, matrix, network) > np.minimum(*room))
+                if len(tight):
+                    some = active[tight]
+                    up = (some @ np.maximum(matrix, 0)).astype(np.int64) << network.fraction_bits
+                    down = (some @ np.minimum(matrix, 0)).astype(np.int64) << network.fraction_bits
+                    leaves = (potential[tight] + up > high) | (potential[tight] + down < low)
+                    in_order[tight] |= leaves.any(axis=1)
+                potential = potential + ((active @ matrix).astype(np.int64) << network.fraction_bits)
             current = images if layer.current_from_image else layer.currents
             if current is not None:
                 potential = np.clip(potential + current, low, high)
@@ -119,3 +119,9 @@ def _run_chunk(network: Network, images: IntArray) -> BatchResult:
         deciding = so_far if network.decision is Decision.COUNT else outputs.potentials
         decisions_at[image] = deciding.argmax(axis=1)
     return BatchResult(decisions_at[:, -1], counts, spike_counts, sop, decisions_at, int(in_order.sum()))
+
+
+def _reach(active: NDArray[np.floating[Any]], matrix: NDArray[np.floating[Any]], network: Network) -> IntArray:
+    """For each image, a bound on how far the events of one timestep can move any potential."""
+    largest = np.abs(matrix).max(axis=1) if matrix.size else np.zeros(len(matrix))
+    return (active @ largest.astype(active.dtype)).astype(np.int64) << network.fraction_bits

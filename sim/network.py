@@ -134,7 +134,14 @@ class Network:
 
     def __post_init__(self) -> None:
         problems = Problems(f"network {self.name!r}")
-        self._check_itself(problems)
+        for name in ("inputs", "weight_bits", "potential_bits", "fraction_bits", "timesteps", "delay"):
+            _require_integer(problems, "", self, name)
+        for layer in self.layers:
+            for name in ("neurons", "threshold", "leak_shift", "preload", "reset_amount"):
+                _require_integer(problems, f"layer {layer.name!r}: ", layer, name)
+        problems.raise_any()
+        if not self._check_itself(problems):
+            problems.raise_any()
         sizes = {INPUT: self.inputs}
         for index, layer in enumerate(self.layers):
             self._check_layer(index, layer, sizes, problems)
@@ -170,7 +177,8 @@ class Network:
                 digest.update(layer.currents.astype("<i8").tobytes())
         return digest.hexdigest()
 
-    def _check_itself(self, problems: Problems) -> None:
+    def _check_itself(self, problems: Problems) -> bool:
+        """Whether the widths are such that the layers can be checked."""
         for name, low, high in (
             ("inputs", 1, 1 << 24),
             ("weight_bits", 2, 16),
@@ -180,6 +188,7 @@ class Network:
         ):
             value = getattr(self, name)
             problems.require(low <= value <= high, f"{name} must be from {low} to {high}, not {value}")
+        widths_hold = not problems.texts
         problems.require(
             self.weight_bits + self.fraction_bits <= self.potential_bits,
             f"potential_bits must be at least weight_bits + fraction_bits = {self.weight_bits + self.fraction_bits}, "
@@ -188,7 +197,7 @@ class Network:
             0 <= self.delay < self.timesteps,
             f"delay must be from 0 to timesteps - 1 = {self.timesteps - 1}, not {self.delay}: nothing would be counted")
         if not problems.require(self.layers, "layers must not be empty"):
-            return
+            return False
         names = [layer.name for layer in self.layers]
         twice = sorted({name for name in names if names.count(name) > 1 or name == INPUT})
         problems.require(not twice, f"layer names must differ from each other and from {INPUT!r}; not so: {twice}")
@@ -207,13 +216,14 @@ class Network:
             problems.require(self.layers[-1].fires,
                              f"a decision by count needs a last layer that fires; {names[-1]!r} never does: decide by "
                              f"potential")
+        return widths_hold
 
     def _check_layer(self, index: int, layer: Layer, sizes: dict[str, int], problems: Problems) -> None:
         low, high = self.potential_range
         about = f"layer {layer.name!r}: "
         problems.require(layer.neurons >= 1, f"{about}neurons must be at least 1, not {layer.neurons}")
         for name, smallest, largest, way_out in (
-            ("threshold", 1, high, "a threshold of 0 or less fires without input"),
+            ("threshold", 1, high, "at 0 or less it fires without input; above, raise potential_bits"),
             ("leak_shift", 0, MAX_LEAK_SHIFT, "0 means no leak"),
             ("preload", low, high, "raise potential_bits or lower it"),
             ("reset_amount", low if layer.reset_mode is ResetMode.TO_VALUE else 0, high,
@@ -232,6 +242,9 @@ class Network:
                          f"{about}it has no connection and no current, so nothing ever reaches it")
         for connection in layer.connections:
             known = f"the input or an earlier layer ({', '.join(sizes)})"
+            problems.require(not (connection.source == INPUT and self.image_input),
+                             f"{about}there are no input events: the input is an image, the current of "
+                             f"{self.layers[0].name!r}; connect it to that layer")
             if not problems.require(connection.source in sizes,
                                     f"{about}source must be {known}, not {connection.source!r}"):
                 continue
@@ -242,6 +255,14 @@ class Network:
                                 f"postsynaptic), not {weights.shape}"):
                 _check_range(problems, f"{about}weight from {connection.source!r}", weights, self.weight_bits,
                              "weight_bits")
+
+
+def _require_integer(problems: Problems, about: str, thing: object, name: str) -> None:
+    """`thing.name` must be an integer; one of NumPy's becomes Python's, so that equal networks have equal digests."""
+    value = getattr(thing, name)
+    if problems.require(isinstance(value, (int, np.integer)) and not isinstance(value, bool),
+                        f"{about}{name} must be an integer, not {value!r}"):
+        object.__setattr__(thing, name, int(value))
 
 
 def _check_range(problems: Problems, what: str, values: IntArray, bits: int, knob: str) -> None:

@@ -28,8 +28,13 @@ INFERENCES = 4
 SEED = 2026
 IMAGES_PLAIN, IMAGES_FAST = 20, 2000
 
-PEER = {"name": "Spiker+ 2.0.3", "lanes": 138, "density": "any", "cycles_per_image": 23641,
-        "source": "its generated VHDL, run in GHDL 2.0.0 by the hillock team in November 2026; quoted, not run here"}
+PEER = {
+    "name": "Spiker+ 2.0.3",
+    "lanes": 138,
+    "density": "any",
+    "cycles_per_image": 23641,
+    "source": "its generated VHDL, run in GHDL 2.0.0 by the hillock team in November 2026; quoted, not run here",
+}
 """The same network and T on the closest peer, which steps over every input whether it is silent or not."""
 
 
@@ -44,13 +49,32 @@ def bench_network(*, encoder: bool = False) -> Network:
     threshold = round(0.13 * 784 * hidden.mean() / 0.10)
     first = Layer(name="encoder", neurons=784, threshold=255, reset_amount=255, preload=128, current_from_image=True)
     layers = (
-        Layer(name="hidden", neurons=128, threshold=threshold, reset_amount=threshold, preload=threshold // 2,
-              connections=(Connection("encoder" if encoder else INPUT, Dense(hidden)),)),
-        Layer(name="output", neurons=10, threshold=1000, reset_amount=1000, preload=500,
-              connections=(Connection("hidden", Dense(output)),)),
+        Layer(
+            name="hidden",
+            neurons=128,
+            threshold=threshold,
+            reset_amount=threshold,
+            preload=threshold // 2,
+            connections=(Connection("encoder" if encoder else INPUT, Dense(hidden)),),
+        ),
+        Layer(
+            name="output",
+            neurons=10,
+            threshold=1000,
+            reset_amount=1000,
+            preload=500,
+            connections=(Connection("hidden", Dense(output)),),
+        ),
     )
-    return Network(name="784-128-10", inputs=784, layers=(first, *layers) if encoder else layers, weight_bits=8,
-                   potential_bits=20, fraction_bits=0, timesteps=25)
+    return Network(
+        name="784-128-10",
+        inputs=784,
+        layers=(first, *layers) if encoder else layers,
+        weight_bits=8,
+        potential_bits=20,
+        fraction_bits=0,
+        timesteps=25,
+    )
 
 
 def random_events(rng: np.random.Generator, density: float, network: Network) -> list[list[int]]:
@@ -58,9 +82,13 @@ def random_events(rng: np.random.Generator, density: float, network: Network) ->
     return [np.flatnonzero(rng.random(network.inputs) < density).tolist() for _ in range(network.timesteps)]
 
 
-def run_bench(folder: Path, *, lanes: tuple[int, ...] = LANES,
-              step: Callable[[str, int], Callable[[int], None]] = lambda text, total: lambda done: None,
-              densities: tuple[float, ...] = DENSITIES) -> dict[str, Any]:
+def run_bench(
+    folder: Path,
+    *,
+    lanes: tuple[int, ...] = LANES,
+    step: Callable[[str, int], Callable[[int], None]] = lambda text, total: lambda done: None,
+    densities: tuple[float, ...] = DENSITIES,
+) -> dict[str, Any]:
     """Measure, write `folder`/summary.json, and return what is in it. Every inference is compared as in `make sim`."""
     network, encoded = bench_network(), bench_network(encoder=True)
     rows: list[dict[str, Any]] = []
@@ -98,9 +126,13 @@ def run_bench(folder: Path, *, lanes: tuple[int, ...] = LANES,
     done(1)
 
     result = {
-        "network": network.name, "timesteps": network.timesteps, "inferences_per_row": INFERENCES,
-        "rows": rows, "simulation": speeds,
-        "golden_images_per_second_plain": round(plain, 1), "golden_images_per_second_fast": round(fast, 1),
+        "network": network.name,
+        "timesteps": network.timesteps,
+        "inferences_per_row": INFERENCES,
+        "rows": rows,
+        "simulation": speeds,
+        "golden_images_per_second_plain": round(plain, 1),
+        "golden_images_per_second_fast": round(fast, 1),
         "peer": PEER,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,8 +140,9 @@ def run_bench(folder: Path, *, lanes: tuple[int, ...] = LANES,
     return result
 
 
-def _measure(network: Network, lanes: int, program: harness.Harness, config: Any,
-             given: list[dict[str, Any]]) -> tuple[dict[str, Any], int, float]:
+def _measure(
+    network: Network, lanes: int, program: harness.Harness, config: Any, given: list[dict[str, Any]]
+) -> tuple[dict[str, Any], int, float]:
     """(figures, simulated cycles, seconds) of some inferences, each held against the golden model."""
     stimulus = harness.Stimulus()
     stimulus.write(bus_writes(encode(place(network, config)), config))
@@ -134,8 +167,12 @@ def _measure(network: Network, lanes: int, program: harness.Harness, config: Any
         spikes += int(hidden.sum())
         inputs += hidden.size
     count = len(given)
-    figures = {"cycles_per_image": cycles / count, "sop_per_image": sop / count,
-               "lane_utilization": round(sop / (lanes * cycles), 4), "hidden_activity": round(spikes / inputs, 4)}
+    figures = {
+        "cycles_per_image": cycles / count,
+        "sop_per_image": sop / count,
+        "lane_utilization": round(sop / (lanes * cycles), 4),
+        "hidden_activity": round(spikes / inputs, 4),
+    }
     return figures, results.cycles, seconds
 
 

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +14,12 @@ from hillock.hw.problems import HillockError
 
 __all__ = ["main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="hillock: from a trained spiking network to an FPGA accelerator that is proved equal to it.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="hillock: from a trained spiking network to an FPGA accelerator that is proved equal to it.",
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON, and nothing else.")]
 _INTERRUPTED = 130
@@ -28,8 +31,13 @@ class _Steps:
     """Numbered steps with a progress bar each, on standard error, so that standard output is for results."""
 
     def __init__(self, quiet: bool):
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
-                   TimeRemainingColumn(compact=True))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
+        )
         self.console = Console(stderr=True, quiet=quiet)
         self.progress = Progress(*columns, console=self.console)
         self.count = 0
@@ -60,8 +68,17 @@ def sim(
     dataset = load_dataset(loaded.dataset)
     steps = _Steps(quiet=as_json)
     with steps.progress:
-        result = simulate(loaded.network, dataset, float_accuracy=loaded.float_accuracy, lanes=lanes, folder=folder,
-                          cache=folder.parent / "verilator", images=images, waves=waves, step=steps)
+        result = simulate(
+            loaded.network,
+            dataset,
+            float_accuracy=loaded.float_accuracy,
+            lanes=lanes,
+            folder=folder,
+            cache=folder.parent / "verilator",
+            images=images,
+            waves=waves,
+            step=steps,
+        )
     summary = write_summary(result, folder)
     written = [summary, write_report(result, folder)]
     if waves:
@@ -82,9 +99,7 @@ def sim(
 
 
 @app.command()
-def train(
-    model: Annotated[str, typer.Argument(help="digits or mnist.")] = "digits",
-) -> None:
+def train(model: Annotated[str, typer.Argument(help="digits or mnist.")] = "digits") -> None:
     """Train, convert, quantise and measure a network, and write it to models/."""
     from .train import train_model
 

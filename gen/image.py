@@ -1,7 +1,7 @@
 """From a placement to memory images and back: encode and decode side by side, so that each documents the other.
 
-A memory image is one row of bytes for each memory word, the word as a little-endian number padded to whole 32-bit slices.
-For two neurons with 8-bit weights on two lanes, the synapse word of a presynaptic neuron with the weights (3, -1) is
+A memory image is one row of bytes for each memory word: the word as a little-endian number, padded to whole slices of 32
+bits. For two neurons with 8-bit weights on two lanes, the synapse word of a presynaptic neuron with the weights (3, -1) is
 0xff03, in bytes 03 ff 00 00: lane 0 in the lowest bits.
 """
 
@@ -15,11 +15,17 @@ from hillock.hw.config import CoreConfig
 from hillock.hw.core import MemoryInit
 from hillock.hw.problems import HillockError, Problems
 from hillock.hw.registers import (
-    BUS_BITS, LAYER_RECORD, LAYER_RECORD_SLICES, Field, field_width, memory_shape, region, register, slices,
+    BUS_BITS,
+    LAYER_RECORD,
+    LAYER_RECORD_SLICES,
+    Field,
+    field_width,
+    memory_shape,
+    region,
+    register,
+    slices,
 )
-from hillock.sim.network import (
-    INPUT, Connection, Decision, Dense, IntArray, Layer, LeakOrder, Network, ResetMode,
-)
+from hillock.sim.network import INPUT, Connection, Decision, Dense, IntArray, Layer, LeakOrder, Network, ResetMode
 
 from .mapping import Placement
 
@@ -116,48 +122,57 @@ def decode(images: Images, config: CoreConfig, *, name: str, layer_names: list[s
     settings = dict(zip(REGISTER_NAMES, images.registers.words(), strict=True))
     records = images.layers.words()
     problems = Problems(f"images of network {name!r}")
-    problems.require(settings["layers"] == len(records) == len(layer_names),
-                     f"registers say {settings['layers']} layers, the manifest {len(layer_names)}, and there are "
-                     f"{len(records)} layer records")
+    problems.require(
+        settings["layers"] == len(records) == len(layer_names),
+        f"registers say {settings['layers']} layers, the manifest {len(layer_names)}, and there are "
+        f"{len(records)} layer records",
+    )
     problems.raise_any()
     weights = _unpack(images.synapses, config.lanes, config.weight_bits)
     currents = _unpack(images.currents, config.lanes, config.current_bits)
     layers = []
     before = INPUT
     for index, (record, layer_name) in enumerate(zip(records, layer_names, strict=True)):
-        fields = {field.name: _field_value(record >> (position * BUS_BITS), field, config)
-                  for position, field in LAYER_RECORD}
+        fields = {
+            field.name: _field_value(record >> (position * BUS_BITS), field, config) for position, field in LAYER_RECORD
+        }
         words, inputs = fields["words"], fields["inputs"]
         neurons = (words - 1) * config.lanes + fields["last_lanes"]
         first, last = fields["synapse_base"], fields["synapse_base"] + words * inputs
         base = fields["potential_base"]
         about = f"layer {layer_name!r}: "
-        problems.require(1 <= fields["last_lanes"] <= config.lanes and words >= 1,
-                         f"{about}{words} words with {fields['last_lanes']} neurons in the last make no layer")
+        problems.require(
+            1 <= fields["last_lanes"] <= config.lanes and words >= 1,
+            f"{about}{words} words with {fields['last_lanes']} neurons in the last make no layer",
+        )
         problems.require(last <= len(weights), f"{about}synapse words end at {last}, the image at {len(weights)}")
-        problems.require(base + words <= len(currents),
-                         f"{about}current words end at {base + words}, the image at {len(currents)}")
+        problems.require(
+            base + words <= len(currents), f"{about}current words end at {base + words}, the image at {len(currents)}"
+        )
         problems.raise_any()
-        rows = weights[first:last].reshape(words, inputs, config.lanes).transpose(1, 0, 2)
-        rows = rows.reshape(inputs, words * config.lanes)
-        current = currents[base:base + words].reshape(-1)
-        problems.require(not rows[:, neurons:].any() and not current[neurons:].any(),
-                         f"{about}lanes without a neuron must hold 0")
+        by_word = weights[first:last].reshape(words, inputs, config.lanes)
+        rows = by_word.transpose(1, 0, 2).reshape(inputs, words * config.lanes)
+        current = currents[base : base + words].reshape(-1)
+        problems.require(
+            not rows[:, neurons:].any() and not current[neurons:].any(), f"{about}lanes without a neuron must hold 0"
+        )
         from_image = index == 0 and settings["inputs"] == 0
-        layers.append(Layer(
-            name=layer_name,
-            neurons=neurons,
-            connections=(Connection(before, Dense(rows[:, :neurons])),) if fields["has_input"] else (),
-            currents=current[:neurons] if current.any() and not from_image else None,
-            current_from_image=from_image,
-            threshold=fields["threshold"],
-            leak_shift=fields["leak_shift"],
-            preload=fields["preload"],
-            reset_mode=ResetMode.TO_VALUE if fields["reset_to_value"] else ResetMode.SUBTRACT,
-            reset_amount=fields["reset_amount"],
-            leak_order=LeakOrder.LEAK_THEN_RESET if fields["leak_first"] else LeakOrder.RESET_THEN_LEAK,
-            fires=bool(fields["fires"]),
-        ))
+        layers.append(
+            Layer(
+                name=layer_name,
+                neurons=neurons,
+                connections=(Connection(before, Dense(rows[:, :neurons])),) if fields["has_input"] else (),
+                currents=current[:neurons] if current.any() and not from_image else None,
+                current_from_image=from_image,
+                threshold=fields["threshold"],
+                leak_shift=fields["leak_shift"],
+                preload=fields["preload"],
+                reset_mode=ResetMode.TO_VALUE if fields["reset_to_value"] else ResetMode.SUBTRACT,
+                reset_amount=fields["reset_amount"],
+                leak_order=LeakOrder.LEAK_THEN_RESET if fields["leak_first"] else LeakOrder.RESET_THEN_LEAK,
+                fires=bool(fields["fires"]),
+            )
+        )
         before = layer_name
     problems.raise_any()
     return Network(
@@ -187,8 +202,15 @@ def bus_writes(images: Images, config: CoreConfig) -> NDArray[np.uint32]:
     """(address, value) rows that load everything into an idle core, in order."""
     parts = [_memory_writes(memory, config) for memory in (images.layers, images.synapses, images.currents)]
     base = region("registers").base
-    parts.append(np.array([[base + register(name).offset, value]
-                           for name, value in zip(REGISTER_NAMES, images.registers.words(), strict=True)], np.uint32))
+    parts.append(
+        np.array(
+            [
+                [base + register(name).offset, value]
+                for name, value in zip(REGISTER_NAMES, images.registers.words(), strict=True)
+            ],
+            np.uint32,
+        )
+    )
     return np.concatenate(parts)
 
 
@@ -225,7 +247,7 @@ def _pack(name: str, width: int, values: IntArray) -> MemoryImage:
 def _unpack(memory: MemoryImage, lanes: int, width: int) -> IntArray:
     """The inverse of `_pack`."""
     bits = np.unpackbits(memory.data, axis=1, bitorder="little")[:, : lanes * width].reshape(-1, lanes, width)
-    values = (bits.astype(np.int64) << np.arange(width)).sum(axis=2)
+    values: IntArray = (bits.astype(np.int64) << np.arange(width)).sum(axis=2)
     return values - (bits[:, :, -1].astype(np.int64) << width)
 
 

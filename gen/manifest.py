@@ -1,8 +1,8 @@
 """Memory images in a folder, with a manifest that says what they are and proves that they are whole.
 
-`<memory>.bin` is what the bus loads, 32-bit little-endian slices in bus order; `<memory>.hex` is one memory word a line,
-for simulation and synthesis tools. `manifest.json` has the core's configuration, the network's digest, and for each
-file its size and sha256. It is written last, so a folder without one is unfinished.
+`<memory>.bin` is what the bus loads, 32-bit little-endian slices in bus order; `<memory>.hex` has one memory word a
+line, for simulation and synthesis tools. `manifest.json` has the core's configuration, the network's digest, and
+the size and sha256 of each file. It is written last, so a folder without one is unfinished.
 """
 
 import hashlib
@@ -46,13 +46,20 @@ def write_images(placement: Placement, folder: Path) -> Path:
         for kind, content in contents.items():
             path = folder / f"{memory.name}.{kind}"
             _write(path, content)
-            memories[memory.name][kind] = {"file": path.name, "bytes": len(content),
-                                           "sha256": hashlib.sha256(content).hexdigest()}
+            memories[memory.name][kind] = {
+                "file": path.name,
+                "bytes": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
     manifest = {
         "format": FORMAT,
         "version": VERSION,
-        "network": {"name": network.name, "digest": network.digest(), "weight_bits": network.weight_bits,
-                    "layers": [layer.name for layer in network.layers]},
+        "network": {
+            "name": network.name,
+            "digest": network.digest(),
+            "weight_bits": network.weight_bits,
+            "layers": [layer.name for layer in network.layers],
+        },
         "config": placement.config.as_dict(),
         "register_table": table_digest(),
         "memories": memories,
@@ -70,25 +77,32 @@ def read_images(folder: Path) -> tuple[Images, CoreConfig, Network]:
     try:
         manifest = json.loads(path.read_text())
         if manifest["format"] != FORMAT or manifest["version"] != VERSION:
-            raise HillockError(f"{path}: must be {FORMAT!r} version {VERSION}, not {manifest['format']!r} version "
-                               f"{manifest['version']}: {_WAY_OUT} with this version of hillock")
+            raise HillockError(
+                f"{path}: must be {FORMAT!r} version {VERSION}, not {manifest['format']!r} version "
+                f"{manifest['version']}: {_WAY_OUT} with this version of hillock"
+            )
         config, about = CoreConfig(**manifest["config"]), manifest["network"]
         memories = {name: manifest["memories"][name] for name in ("layers", "synapses", "currents", "registers")}
         given_table = manifest["register_table"]
     except FileNotFoundError:
         raise HillockError(f"{path}: there is no such file: {_WAY_OUT}") from None
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise HillockError(f"{path}: not a manifest of memory images ({type(error).__name__}: {error}): "
-                           f"{_WAY_OUT}") from None
+        raise HillockError(
+            f"{path}: not a manifest of memory images ({type(error).__name__}: {error}): {_WAY_OUT}"
+        ) from None
 
     problems = Problems(f"memory images in {folder}")
-    problems.require(given_table == table_digest(),
-                     f"they were made for register table {given_table:#010x}, this is {table_digest():#010x}: {_WAY_OUT}")
+    problems.require(
+        given_table == table_digest(),
+        f"they were made for register table {given_table:#010x}, this is {table_digest():#010x}: {_WAY_OUT}",
+    )
     images = Images(**{name: _read_memory(folder, name, entry, problems) for name, entry in memories.items()})
     problems.raise_any()
     network = decode(images, config, name=about["name"], layer_names=about["layers"], weight_bits=about["weight_bits"])
-    problems.require(network.digest() == about["digest"],
-                     f"they hold network {network.digest()[:12]}, the manifest says {about['digest'][:12]}: {_WAY_OUT}")
+    problems.require(
+        network.digest() == about["digest"],
+        f"they hold network {network.digest()[:12]}, the manifest says {about['digest'][:12]}: {_WAY_OUT}",
+    )
     problems.raise_any()
     return images, config, network
 
@@ -107,9 +121,10 @@ def _read_memory(folder: Path, name: str, entry: dict[str, Any], problems: Probl
             problems.require(False, f"{path.name} must have {wanted['bytes']} bytes, not {len(content)}: {_WAY_OUT}")
         else:
             digest = hashlib.sha256(content).hexdigest()
-            problems.require(digest == wanted["sha256"],
-                             f"{path.name} must have sha256 {wanted['sha256'][:12]}, not {digest[:12]}: it was changed; "
-                             f"{_WAY_OUT}")
+            problems.require(
+                digest == wanted["sha256"],
+                f"{path.name} must have sha256 {wanted['sha256'][:12]}, not {digest[:12]}: it was changed; {_WAY_OUT}",
+            )
         if kind == "bin" and len(content) == row * entry["words"]:
             data = content
     return MemoryImage(name, entry["bits"], np.frombuffer(data, np.uint8).reshape(-1, row).copy())

@@ -41,12 +41,16 @@ class Placement:
 def place(network: Network, config: CoreConfig) -> Placement:
     """Place `network` on a core; everything that does not fit is reported together as a `HillockError`."""
     problems = Problems(f"network {network.name!r} on a core of {config.lanes} lanes")
-    for name, way_out in (("potential_bits", "generate the core with the network's"),
-                          ("fraction_bits", "generate the core with the network's")):
+    for name, way_out in (
+        ("potential_bits", "generate the core with the network's"),
+        ("fraction_bits", "generate the core with the network's"),
+    ):
         wanted, given = getattr(network, name), getattr(config, name)
         problems.require(wanted == given, f"{name} of the network is {wanted}, of the core {given}: {way_out}")
-    problems.require(network.weight_bits <= config.weight_bits,
-                     f"weights of {network.weight_bits} bits do not fit in weight_bits = {config.weight_bits}")
+    problems.require(
+        network.weight_bits <= config.weight_bits,
+        f"weights of {network.weight_bits} bits do not fit in weight_bits = {config.weight_bits}",
+    )
     places = []
     potential_base = synapse_base = 0
     for index, layer in enumerate(network.layers):
@@ -54,11 +58,15 @@ def place(network: Network, config: CoreConfig) -> Placement:
         sources = [connection.source for connection in layer.connections]
         if index > 0:
             before = network.layers[index - 1].name
-            problems.require(sources == [before],
-                             f"{about}a core runs a chain: it must be connected to {before!r} alone, not to {sources}")
+            problems.require(
+                sources == [before],
+                f"{about}a core runs a chain: it must be connected to {before!r} alone, not to {sources}",
+            )
         else:
-            problems.require(layer.current_from_image or sources == [INPUT],
-                             f"{about}the first layer must take the image as current, or be connected to {INPUT!r}")
+            problems.require(
+                layer.current_from_image or sources == [INPUT],
+                f"{about}the first layer must take the image as current, or be connected to {INPUT!r}",
+            )
             problems.require(not (layer.current_from_image and sources), f"{about}an image layer has no connections")
         inputs = layer.connections[0].synapses.weights.shape[0] if layer.connections else 0
         words = config.words(layer.neurons)
@@ -67,20 +75,27 @@ def place(network: Network, config: CoreConfig) -> Placement:
         synapse_base += place_.synapse_words
         places.append(place_)
         limit = (1 << config.leak_shift_bits) - 1
-        problems.require(layer.leak_shift <= limit,
-                         f"{about}leak_shift must be at most {limit}, not {layer.leak_shift}: raise leak_shift_bits")
+        problems.require(
+            layer.leak_shift <= limit,
+            f"{about}leak_shift must be at most {limit}, not {layer.leak_shift}: raise leak_shift_bits",
+        )
         for what, count in (("neurons", layer.neurons), ("inputs", inputs)):
-            problems.require(count <= config.max_neurons,
-                             f"{about}{count} {what} are more than max_neurons = {config.max_neurons}")
+            problems.require(
+                count <= config.max_neurons, f"{about}{count} {what} are more than max_neurons = {config.max_neurons}"
+            )
         if layer.currents is not None:
             largest = (1 << (config.current_bits - 1)) - 1
             worst = max(layer.currents.max(), -layer.currents.min() - 1)
-            problems.require(worst <= largest,
-                             f"{about}currents from {layer.currents.min()} to {layer.currents.max()} do not fit in "
-                             f"current_bits = {config.current_bits}")
+            problems.require(
+                worst <= largest,
+                f"{about}currents from {layer.currents.min()} to {layer.currents.max()} do not fit in "
+                f"current_bits = {config.current_bits}",
+            )
         if layer.current_from_image:
-            problems.require(config.current_bits >= 9,
-                             f"{about}pixels up to 255 do not fit in current_bits = {config.current_bits}: at least 9")
+            problems.require(
+                config.current_bits >= 9,
+                f"{about}pixels up to 255 do not fit in current_bits = {config.current_bits}: at least 9",
+            )
     for needed, name, what in (
         (len(network.layers), "max_layers", "layers"),
         (potential_base, "potential_words", "potential words"),
@@ -88,9 +103,11 @@ def place(network: Network, config: CoreConfig) -> Placement:
         (network.layers[-1].neurons if network.decision is Decision.COUNT else 0, "classes", "output neurons"),
     ):
         available = getattr(config, name)
-        problems.require(needed <= available,
-                         f"{needed} {what} are {needed - available} more than {name} = {available}: generate a larger "
-                         f"core, or make the network smaller")
+        problems.require(
+            needed <= available,
+            f"{needed} {what} are {needed - available} more than {name} = {available}: generate a larger "
+            f"core, or make the network smaller",
+        )
     problems.raise_any()
     return Placement(network, config, tuple(places))
 

@@ -34,5 +34,9 @@ def load_model(name: str) -> Model:
         meant = f"; did you mean {close[0]!r}?" if close else ""
         raise HillockError(f"model {name!r}: must be one of {', '.join(known)}, or a folder with a model.json{meant}")
     about = json.loads((folder / "model.json").read_text())
-    return Model(network_file.load(folder / "network.hlk"), about["data"]["name"], about["float"]["accuracy"],
-                 about["integer"]["accuracy"])
+    return Model(
+        network_file.load(folder / "network.hlk"),
+        about["data"]["name"],
+        about["float"]["accuracy"],
+        about["integer"]["accuracy"],
+    )

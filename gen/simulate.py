@@ -1,4 +1,4 @@
-"""The main job: every image of a test set through the compiled gateware, and every result held against the golden model."""
+"""The main job: images of a test set through the compiled gateware, and every result held against the golden model."""
 
 import json
 import time
@@ -77,23 +77,35 @@ class Simulation:
             "sop_per_image": sop / self.images,
             "lanes": self.config.lanes,
             "lane_utilization": sop / (self.config.lanes * total),
-            "layers": [{
-                "name": layer.name,
-                "neurons": layer.neurons,
-                "sop_per_image": layer.sop / self.images,
-                "cycles_per_image": layer.busy_cycles / self.images,
-                "spikes_per_image": layer.spikes / self.images,
-                "lane_utilization": layer.sop / (self.config.lanes * layer.busy_cycles),
-            } for layer in self.layers],
+            "layers": [
+                {
+                    "name": layer.name,
+                    "neurons": layer.neurons,
+                    "sop_per_image": layer.sop / self.images,
+                    "cycles_per_image": layer.busy_cycles / self.images,
+                    "spikes_per_image": layer.spikes / self.images,
+                    "lane_utilization": layer.sop / (self.config.lanes * layer.busy_cycles),
+                }
+                for layer in self.layers
+            ],
             "config": self.config.as_dict(),
             "simulated_cycles": self.simulated_cycles,
             "simulated_cycles_per_second": round(self.simulated_cycles / self.simulation_seconds),
         }
 
 
-def simulate(network: Network, dataset: Dataset, *, float_accuracy: float, lanes: int, folder: Path, cache: Path,
-             images: int | None = None, waves: bool = False,
-             step: Callable[[str, int], Callable[[int], None]] = lambda text, total: lambda done: None) -> Simulation:
+def simulate(
+    network: Network,
+    dataset: Dataset,
+    *,
+    float_accuracy: float,
+    lanes: int,
+    folder: Path,
+    cache: Path,
+    images: int | None = None,
+    waves: bool = False,
+    step: Callable[[str, int], Callable[[int], None]] = lambda text, total: lambda done: None,
+) -> Simulation:
     """Run the held-out images of `dataset` through the gateware of `network`, and compare everything.
 
     Memory images go to `folder`/images and are read back: the golden model runs what the bytes say. The gateware is
@@ -109,8 +121,9 @@ def simulate(network: Network, dataset: Dataset, *, float_accuracy: float, lanes
     """
     count = len(dataset.test_images) if images is None else images
     if not 1 <= count <= len(dataset.test_images):
-        raise HillockError(f"images must be from 1 to {len(dataset.test_images)}, as many as {dataset.name} holds out, "
-                           f"not {count}")
+        raise HillockError(
+            f"images must be from 1 to {len(dataset.test_images)}, as many as {dataset.name} holds out, not {count}"
+        )
     done = step("memory images", 1)
     write_images(place(network, fit(network, lanes)), folder / "images")
     stored, config, network = read_images(folder / "images")
@@ -122,9 +135,15 @@ def simulate(network: Network, dataset: Dataset, *, float_accuracy: float, lanes
     program = harness.build(verilog, config, cache)
     done(1)
 
-    result = Simulation(network, config, dataset, float_accuracy, images=count,
-                        layers=[LayerFigures(layer.name, layer.neurons) for layer in network.layers],
-                        correct_at=np.zeros(network.timesteps, np.int64))
+    result = Simulation(
+        network,
+        config,
+        dataset,
+        float_accuracy,
+        images=count,
+        layers=[LayerFigures(layer.name, layer.neurons) for layer in network.layers],
+        correct_at=np.zeros(network.timesteps, np.int64),
+    )
     done = step("images through the gateware, all compared", count)
     for start in range(0, count, BATCH):
         stop = min(start + BATCH, count)
@@ -170,11 +189,13 @@ def _decisions_at(network: Network, trace: Trace) -> IntArray:
     steps = np.arange(network.timesteps)[:, None]
     counts = np.cumsum(np.where(steps >= network.delay, trace.layers[-1].spikes, 0), axis=0)
     deciding = counts if network.layers[-1].fires else trace.layers[-1].potentials
-    return deciding.argmax(axis=1)
+    decisions: IntArray = deciding.argmax(axis=1)
+    return decisions
 
 
-def _record_waves(result: Simulation, verilog: str, folder: Path, cache: Path,
-                  step: Callable[[str, int], Callable[[int], None]]) -> None:
+def _record_waves(
+    result: Simulation, verilog: str, folder: Path, cache: Path, step: Callable[[str, int], Callable[[int], None]]
+) -> None:
     done = step("waveforms of the first inference", 1)
     program = harness.build(verilog, result.config, cache, waves=True)
     stimulus = harness.Stimulus()
@@ -189,4 +210,3 @@ def write_summary(result: Simulation, folder: Path) -> Path:
     path = folder / "summary.json"
     path.write_text(json.dumps(result.summary(), indent=2) + "\n")
     return path
-

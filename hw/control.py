@@ -3,13 +3,24 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from .config import REGION_SHIFT, CoreConfig
 from .formats import write_port
 from .registers import (
-    BUS_ADDRESS_BITS, BUS_BITS, ERRORS, IDENTITY, LAYER_RECORD_SLICES, REGIONS, REGISTERS, Access, Register, field_width,
-    memory_shape, region, slices, table_digest,
+    BUS_ADDRESS_BITS,
+    BUS_BITS,
+    ERRORS,
+    IDENTITY,
+    LAYER_RECORD_SLICES,
+    REGIONS,
+    REGISTERS,
+    Access,
+    Register,
+    field_width,
+    memory_shape,
+    region,
+    slices,
+    table_digest,
 )
 
 __all__ = ["Control", "bus_signature"]
@@ -37,9 +48,10 @@ class Control(wiring.Component):
     """Answers the bus.
 
     A memory is written word by word, a word wider than the bus slice by slice, lowest first: it takes effect with its
-    last slice. It is read lane by lane (layer records: slice by slice). While an inference runs, every write is refused except `abort` and the clearing of errors, and the memories read
-    as 0. What is refused or illegal sets its bit in `error` and changes nothing else. Every access is acknowledged:
-    a write in the next cycle, a read `_READ_CYCLES + 1` cycles later.
+    last slice. It is read lane by lane (layer records: slice by slice). While an inference runs, every write is refused
+    except `abort` and the clearing of errors, and the memories read as 0. What is refused or illegal sets its bit in
+    `error` and changes nothing else. Every access is acknowledged: a write in the next cycle, a read
+    `_READ_CYCLES + 1` cycles later.
 
     Parameters
     ----------
@@ -129,7 +141,7 @@ class Control(wiring.Component):
 
         # What the access goes to: the word of a region, its slice or lane, and whether there is such a thing.
         part, last_part, exists = Signal(config.part_bits), Signal(), Signal()
-        m.d.comb += [part.eq(offset[:config.part_bits]), self.lane.eq(part)]
+        m.d.comb += [part.eq(offset[: config.part_bits]), self.lane.eq(part)]
         with m.Switch(number):
             for entry in REGIONS:
                 with m.Case(entry.number):
@@ -137,7 +149,7 @@ class Control(wiring.Component):
                         count = len(REGISTERS) if entry.name == "registers" else config.classes
                         m.d.comb += [self.index.eq(offset), exists.eq(offset < count)]
                         continue
-                    m.d.comb += self.index.eq(offset[config.part_bits:])
+                    m.d.comb += self.index.eq(offset[config.part_bits :])
                     words, slice_count = config.potential_words, 0
                     if entry.name in _LOADABLE:
                         words, bits = memory_shape(entry.name, config)
@@ -196,7 +208,9 @@ class Control(wiring.Component):
                     for entry in REGISTERS:
                         with m.Case(entry.offset):
                             for field, value in zip(entry.fields, values[entry.name], strict=True):
-                                m.d.comb += read_value[field.low:field.low + field_width(field, self._config)].eq(value)
+                                m.d.comb += read_value[field.low : field.low + field_width(field, self._config)].eq(
+                                    value
+                                )
             with m.Case(region("layers").number):
                 with m.Switch(part):
                     for i in range(LAYER_RECORD_SLICES):
@@ -234,22 +248,19 @@ class Control(wiring.Component):
                     else:
                         m.d.sync += error.bus_address.eq(1)
 
-    def _elaborate_slice_write(self, m: Module, slice_stb: Value, number: Value, part: Value, last_part: Value,
-                               error: Value) -> None:
+    def _elaborate_slice_write(
+        self, m: Module, slice_stb: Value, number: Value, part: Value, last_part: Value, error: Value
+    ) -> None:
         """Shift the slices of one word in; the last one writes it, in the cycle after the acknowledgement."""
         staged = Signal(self._staged_bits, reset_less=True)
         next_part, staged_for = Signal.like(part), Signal(BUS_ADDRESS_BITS, reset_less=True)
         here = Cat(self.index, number)
         in_order = (part == 0) | ((part == next_part) & (staged_for == here))
         with m.If(slice_stb & in_order):
-            m.d.sync += [
-                staged.eq(Cat(staged[BUS_BITS:], self.bus.dat_w)),
-                next_part.eq(part + 1),
-                staged_for.eq(here),
-            ]
+            m.d.sync += [staged.eq(Cat(staged[BUS_BITS:], self.bus.dat_w)), next_part.eq(part + 1), staged_for.eq(here)]
         with m.If(slice_stb & ~in_order):
             m.d.sync += error.slice_order.eq(1)
         for name in _LOADABLE:
             word, width = getattr(self, f"write_{name}"), memory_shape(name, self._config)[1]
-            m.d.comb += [word.addr.eq(staged_for), word.data.eq(staged[-slices(width) * BUS_BITS:])]
+            m.d.comb += [word.addr.eq(staged_for), word.data.eq(staged[-slices(width) * BUS_BITS :])]
             m.d.sync += word.en.eq(slice_stb & in_order & last_part & (number == region(name).number))

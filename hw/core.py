@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, signed
+from amaranth.hdl import Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -31,8 +31,11 @@ class MemoryInit:
 
 def _record_bits(layout: data.StructLayout) -> list[tuple[str, int, int]]:
     """(field, lowest bit of the layer record, width) for the fields that a layout takes from the layer record."""
-    return [(entry.name, position * BUS_BITS + entry.low, layout[entry.name].width)
-            for position, entry in LAYER_RECORD if entry.name in layout.members]
+    return [
+        (entry.name, position * BUS_BITS + entry.low, layout[entry.name].width)
+        for position, entry in LAYER_RECORD
+        if entry.name in layout.members
+    ]
 
 
 def _from_record(layout: data.StructLayout, record: int) -> int:
@@ -75,10 +78,15 @@ class Core(wiring.Component):
     def __init__(self, config: CoreConfig, init: MemoryInit | None = None):
         self._config = config
         init = init or MemoryInit()
-        self.sequencer = Sequencer(config, descriptors=[
-            _from_record(descriptor_layout(config), record) for record in init.layers])
-        self.array = NeuronArray(config, synapses=init.synapses, currents=init.currents, neurons=[
-            _from_record(neuron_layout(config), record) for record in init.layers])
+        self.sequencer = Sequencer(
+            config, descriptors=[_from_record(descriptor_layout(config), record) for record in init.layers]
+        )
+        self.array = NeuronArray(
+            config,
+            synapses=init.synapses,
+            currents=init.currents,
+            neurons=[_from_record(neuron_layout(config), record) for record in init.layers],
+        )
         self.control = Control(config, registers=dict(init.registers))
         token = token_layout(config)
         trace = {name: member for name, member in self.array.signature.members.items() if name.startswith("trace_")}
@@ -182,8 +190,9 @@ class Core(wiring.Component):
         sees_weight = (number == region("synapses").number) & ~readout.looks
         sees_current = (number == region("currents").number) & ~readout.looks
         m.d.comb += [
-            looked_at.kind.eq(Mux(sees_weight, Operation.INTEGRATE,
-                                  Mux(sees_current, Operation.FIRE, Operation.PRELOAD))),
+            looked_at.kind.eq(
+                Mux(sees_weight, Operation.INTEGRATE, Mux(sees_current, Operation.FIRE, Operation.PRELOAD))
+            ),
             looked_at.layer.eq(control.index),
             looked_at.potential_word.eq(Mux(readout.looks, readout.look_word, control.index)),
             sequencer.inspected_synapse_word.eq(control.index),
@@ -200,7 +209,7 @@ class Core(wiring.Component):
             record = control.write_layers
             written = Signal(held.shape())
             for name, low, width in _record_bits(held.shape()):
-                m.d.comb += written[name].eq(record.data[low:low + width])
-                m.d.comb += control.record[low:low + width].eq(held[name])
+                m.d.comb += written[name].eq(record.data[low : low + width])
+                m.d.comb += control.record[low : low + width].eq(held[name])
             m.d.comb += [write.en.eq(record.en), write.addr.eq(record.addr), write.data.eq(written)]
         return m

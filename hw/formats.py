@@ -5,10 +5,18 @@ from amaranth.lib.wiring import Out
 
 from .config import CoreConfig
 
-__all__ = ["Operation", "descriptor_layout", "operation_layout", "neuron_layout", "spike_word_layout", "token_layout", "write_port"]
+__all__ = [
+    "Operation",
+    "descriptor_layout",
+    "neuron_layout",
+    "operation_layout",
+    "spike_word_layout",
+    "token_layout",
+    "write_port",
+]
 
 
-class Operation(enum.Enum, shape=2):
+class Operation(enum.Enum, shape=2):  # type: ignore[call-arg]
     """What the neuron array does to one word of potentials."""
 
     INTEGRATE = 0

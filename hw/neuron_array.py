@@ -18,9 +18,9 @@ _NO_COLLISION = {"no_rw_check": 1}
 class NeuronArray(wiring.Component):
     """Performs one operation on one word of potentials in every clock cycle.
 
-    The stages, counted from the cycle in which the operation is at the port: 0 address the memories (the synapse memory,
-    the largest, one cycle earlier), 1 capture their words, 2 add (INTEGRATE writes its result here), 3 compare with the threshold, 4 reset and select the leak, 5 leak
-    and write (FIRE and PRELOAD). An INTEGRATE or FIRE may follow an INTEGRATE on the same word in any later cycle: the
+    The stages, counted from the cycle in which the operation is at the port: 0 address the memories (the synapse
+    memory, the largest, one cycle earlier), 1 capture their words, 2 add (INTEGRATE writes its result here), 3 compare
+    with the threshold, 4 reset and select the leak, 5 leak and write (FIRE and PRELOAD). An INTEGRATE or FIRE may follow an INTEGRATE on the same word in any later cycle: the
     result is forwarded. After a FIRE or PRELOAD the same word may be addressed `WRITE_STAGE + 1` cycles later, and no
     INTEGRATE may be issued `WRITE_STAGE - ADD_STAGE` cycles later, when both would write; the sequencer sees to it.
 
@@ -91,13 +91,16 @@ class NeuronArray(wiring.Component):
             m.d.comb += [port.en.eq(write.en), port.addr.eq(write.addr), port.data.eq(write.data)]
             return block.read_port()
 
-        synapse = stored("synapses", config.synapse_words, lanes * config.weight_bits, self._synapses,
-                         self.synapse_write)
-        current = stored("currents", config.potential_words, lanes * config.current_bits, self._currents,
-                         self.current_write)
+        synapse = stored(
+            "synapses", config.synapse_words, lanes * config.weight_bits, self._synapses, self.synapse_write
+        )
+        current = stored(
+            "currents", config.potential_words, lanes * config.current_bits, self._currents, self.current_write
+        )
         layer = stored("neurons", config.max_layers, neuron_layout(config).size, self._neurons, self.layer_write)
         m.submodules.potentials = block = memory.Memory(
-            shape=lanes * bits, depth=max(2, config.potential_words), init=[], attrs=_NO_COLLISION)
+            shape=lanes * bits, depth=max(2, config.potential_words), init=[], attrs=_NO_COLLISION
+        )
         potential, write = block.read_port(), block.write_port()
 
         # Stage 0 is the port itself; op[n] and valid[n] are the operation when it is in stage n.
@@ -153,14 +156,15 @@ class NeuronArray(wiring.Component):
         fires3, seen3, written, results5 = [], [], [], []
         for lane in range(lanes):
             here = slice(lane * bits, (lane + 1) * bits)
-            weight = synapse1[lane * config.weight_bits:(lane + 1) * config.weight_bits].as_signed()
-            extra = current.data[lane * config.current_bits:(lane + 1) * config.current_bits].as_signed()
+            weight = synapse1[lane * config.weight_bits : (lane + 1) * config.weight_bits].as_signed()
+            extra = current.data[lane * config.current_bits : (lane + 1) * config.current_bits].as_signed()
 
             def register(name: str, lane: int = lane) -> Signal:
                 return Signal(signed(bits), name=f"{name}_{lane}", reset_less=True)
 
-            held2, operand2, sum2, sum3, base3, reset4, sum4, kept5, leak5, result5 = map(register, (
-                "held2", "operand2", "sum2", "sum3", "base3", "reset4", "sum4", "kept5", "leak5", "result5"))
+            held2, operand2, sum2, sum3, base3, reset4, sum4, kept5, leak5, result5 = map(
+                register, ("held2", "operand2", "sum2", "sum3", "base3", "reset4", "sum4", "kept5", "leak5", "result5")
+            )
             m.d.sync += [
                 held2.eq(Mux(shows_operand1, 0, Mux(repeated1, sum3, potential.data[here]))),
                 operand2.eq(Mux(shows_potential1, 0, Mux(integrates1, weight << config.fraction_bits, extra))),
@@ -180,11 +184,7 @@ class NeuronArray(wiring.Component):
 
         # Whole words at once: the lanes one by one would make the Verilog of a wide core slow to write.
         m.d.sync += spikes4.eq(Cat(fires3) & in_layer3 & (op[3].kind == Operation.FIRE).replicate(lanes))
-        m.d.comb += [
-            write.data.eq(Cat(written)),
-            self.seen.eq(Cat(seen3)),
-            self.trace_potentials.eq(Cat(results5)),
-        ]
+        m.d.comb += [write.data.eq(Cat(written)), self.seen.eq(Cat(seen3)), self.trace_potentials.eq(Cat(results5))]
         fires4 = valid[4] & (op[4].kind == Operation.FIRE)
         m.d.comb += [
             self.spikes.spikes.eq(spikes4),
@@ -199,4 +199,3 @@ class NeuronArray(wiring.Component):
             self.trace_spikes.eq(spikes5),
         ]
         return m
-

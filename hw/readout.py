@@ -118,8 +118,10 @@ class Readout(wiring.Component):
                 m.d.sync += [lane.eq(0), self.look_word.eq(self.look_word + 1)]
         delayed: tuple[Signal, Signal, Signal] = (self.looks, asked, lane)
         for stage in range(1, self.SCAN_LATENCY):
-            behind = tuple(Signal.like(value, name=f"{name}{stage}")
-                           for name, value in zip(("looks", "asked", "lane"), delayed, strict=True))
+            behind = tuple(
+                Signal.like(value, name=f"{name}{stage}")
+                for name, value in zip(("looks", "asked", "lane"), delayed, strict=True)
+            )
             m.d.sync += [late.eq(early) for late, early in zip(behind, delayed, strict=True)]
             delayed = behind
             if stage == self.SCAN_LATENCY - 2:

@@ -9,8 +9,23 @@ from dataclasses import dataclass
 from .config import REGION_SHIFT, CoreConfig
 
 __all__ = [
-    "BUS_ADDRESS_BITS", "BUS_BITS", "ERRORS", "IDENTITY", "LAYER_RECORD", "LAYER_RECORD_SLICES", "REGIONS", "REGISTERS",
-    "Access", "Field", "Region", "Register", "field_width", "register", "memory_shape", "region", "slices",
+    "BUS_ADDRESS_BITS",
+    "BUS_BITS",
+    "ERRORS",
+    "IDENTITY",
+    "LAYER_RECORD",
+    "LAYER_RECORD_SLICES",
+    "REGIONS",
+    "REGISTERS",
+    "Access",
+    "Field",
+    "Region",
+    "Register",
+    "field_width",
+    "memory_shape",
+    "region",
+    "register",
+    "slices",
     "table_digest",
 ]
 
@@ -58,7 +73,7 @@ class Region:
     """A window of the bus, from `number << REGION_SHIFT`.
 
     `parts` says how an address within it is made up. None: it is the index. Otherwise it is `index << part_bits | part`
-    (`CoreConfig.part_bits`), where the index is that of a memory word and the part is a 32-bit slice of the word, lowest
+    (`CoreConfig.part_bits`), where the index is that of a memory word and the part is a 32-bit slice of it, lowest
     first, or a lane of it: (when written, when read), None where that is not possible.
     """
 
@@ -89,49 +104,91 @@ REGIONS = (
 REGISTERS = (
     Register("identity", 0, Access.RO, _whole("identity", 32, "the letters HILK: there is a hillock core here")),
     Register("table", 1, Access.RO, _whole("table", 32, "digest of this register table")),
-    Register("geometry", 2, Access.RO, (
-        Field("lanes", 0, 8, "weights added per clock cycle"),
-        Field("weight_bits", 8, 8, "width of a weight"),
-        Field("potential_bits", 16, 8, "width of a membrane potential"),
-        Field("fraction_bits", 24, 8, "bits of the potential below the weight's unit"),
-    )),
-    Register("capacity", 3, Access.RO, (
-        Field("max_layers", 0, 16, "layer records"),
-        Field("classes", 16, 16, "output neurons that have a spike counter"),
-    )),
-    Register("control", 4, Access.W1, (
-        Field("start", 0, 1, "begin the inference of the image in the currents; refused when `inputs` is not 0"),
-        Field("abort", 1, 1, "give up the inference and forget all waiting input and output"),
-    )),
-    Register("status", 5, Access.RO, (
-        Field("busy", 0, 1, "an inference is under way"),
-        Field("done", 1, 1, "an inference has ended and `decision`, `cycles` and the counts are its result"),
-    )),
+    Register(
+        "geometry",
+        2,
+        Access.RO,
+        (
+            Field("lanes", 0, 8, "weights added per clock cycle"),
+            Field("weight_bits", 8, 8, "width of a weight"),
+            Field("potential_bits", 16, 8, "width of a membrane potential"),
+            Field("fraction_bits", 24, 8, "bits of the potential below the weight's unit"),
+        ),
+    ),
+    Register(
+        "capacity",
+        3,
+        Access.RO,
+        (
+            Field("max_layers", 0, 16, "layer records"),
+            Field("classes", 16, 16, "output neurons that have a spike counter"),
+        ),
+    ),
+    Register(
+        "control",
+        4,
+        Access.W1,
+        (
+            Field("start", 0, 1, "begin the inference of the image in the currents; refused when `inputs` is not 0"),
+            Field("abort", 1, 1, "give up the inference and forget all waiting input and output"),
+        ),
+    ),
+    Register(
+        "status",
+        5,
+        Access.RO,
+        (
+            Field("busy", 0, 1, "an inference is under way"),
+            Field("done", 1, 1, "an inference has ended and `decision`, `cycles` and the counts are its result"),
+        ),
+    ),
     Register("error", 6, Access.W1, _whole("error", "errors", "sticky; write ones to clear")),
     Register("layers", 7, Access.RW, _whole("layers", "layer_count_bits", "number of layers in use")),
-    Register("inputs", 8, Access.RW, _whole(
-        "inputs", "neuron_count_bits", "input addresses; 0 when the input is an image in the currents")),
+    Register(
+        "inputs",
+        8,
+        Access.RW,
+        _whole("inputs", "neuron_count_bits", "input addresses; 0 when the input is an image in the currents"),
+    ),
     Register("timesteps", 9, Access.RW, _whole("timesteps", 16, "T, timesteps of an inference")),
     Register("delay", 10, Access.RW, _whole("delay", 16, "D, timesteps whose output spikes are not counted")),
-    Register("decision_mode", 11, Access.RW, (
-        Field("by_potential", 0, 1, "0: the highest count decides; 1: the highest potential of the last layer"),
-    )),
+    Register(
+        "decision_mode",
+        11,
+        Access.RW,
+        (Field("by_potential", 0, 1, "0: the highest count decides; 1: the highest potential of the last layer"),),
+    ),
     Register("outputs", 12, Access.RW, _whole("outputs", "neuron_count_bits", "neurons of the last layer")),
     Register("decision", 13, Access.RO, _whole("decision", "address_bits", "the winner; ties go to the lowest index")),
     Register("cycles", 14, Access.RO, _whole("cycles", 32, "clock cycles from the first input word to the decision")),
 )
 
 LAYER_RECORD = (
-    (0, Field("inputs", 0, "neuron_count_bits", "presynaptic addresses, and the stride from a synapse word of an event "
-              "to its next")),
+    (
+        0,
+        Field(
+            "inputs",
+            0,
+            "neuron_count_bits",
+            "presynaptic addresses, and the stride from a synapse word of an event to its next",
+        ),
+    ),
     (1, Field("words", 0, "word_count_bits", "potential words of the layer")),
     (1, Field("last_lanes", 24, "lane_count_bits", "neurons in the last potential word")),
     (2, Field("potential_base", 0, "potential_address_bits", "first potential word and first current word")),
     (3, Field("synapse_base", 0, "synapse_address_bits", "synapse word of address 0 and potential word 0")),
     (4, Field("threshold", 0, "threshold_bits", "theta: a neuron fires at or above it")),
     (5, Field("preload", 0, "potential_bits", "V0, every potential before the first timestep", signed=True)),
-    (6, Field("reset_amount", 0, "potential_bits", "R: subtracted (then not negative), or the value after a spike",
-              signed=True)),
+    (
+        6,
+        Field(
+            "reset_amount",
+            0,
+            "potential_bits",
+            "R: subtracted (then not negative), or the value after a spike",
+            signed=True,
+        ),
+    ),
     (7, Field("leak_shift", 0, "leak_shift_bits", "k in V - (V >> k); 0: no leak")),
     (7, Field("reset_to_value", 8, 1, "0: a spike subtracts R; 1: a spike leaves R")),
     (7, Field("leak_first", 9, 1, "0: reset, then leak; 1: leak, then reset")),

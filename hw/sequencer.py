@@ -86,7 +86,8 @@ class Sequencer(wiring.Component):
         config = self._config
         layout = descriptor_layout(config)
         m.submodules.descriptors = block = memory.Memory(
-            shape=layout.size, depth=max(2, config.max_layers), init=self._descriptors)
+            shape=layout.size, depth=max(2, config.max_layers), init=self._descriptors
+        )
         write, read = block.write_port(), block.read_port()
         m.d.comb += [
             write.en.eq(self.layer_write.en),
@@ -128,7 +129,7 @@ class Sequencer(wiring.Component):
         m.d.sync += walked.eq(self.synapse_word)
 
         def end_walk(marker: Value) -> None:
-            """The last operation of a walk has been issued: on to the next token, or after a marker to the next layer."""
+            """The last operation of a walk is issued: on to the next token, or after a marker to the next layer."""
             m.next = "TAKE"
             with m.If(marker):
                 m.d.sync += [
@@ -176,8 +177,9 @@ class Sequencer(wiring.Component):
                     self.valid.eq(taken),
                     walks_marker.eq(token.marker),
                     op.layer.eq(layer),
-                    op.kind.eq(Mux(token.marker, Mux(preloading, Operation.PRELOAD, Operation.FIRE),
-                                   Operation.INTEGRATE)),
+                    op.kind.eq(
+                        Mux(token.marker, Mux(preloading, Operation.PRELOAD, Operation.FIRE), Operation.INTEGRATE)
+                    ),
                     op.word.eq(0),
                     op.potential_word.eq(descriptor.potential_base),
                     op.last.eq(descriptor.words == 1),

@@ -63,7 +63,9 @@ class SpikeQueue(wiring.Component):
         m = Module()
         config = self._config
         layout = spike_word_layout(config)
-        m.submodules.words = words = fifo.SyncFIFOBuffered(width=layout.size, depth=1 + (1 << ceil_log2(config.max_words)))
+        m.submodules.words = words = fifo.SyncFIFOBuffered(
+            width=layout.size, depth=1 + (1 << ceil_log2(config.max_words))
+        )
         m.d.comb += [words.w_data.eq(self.word), words.w_en.eq(self.valid)]
 
         # The word under compaction. It is kept apart from the queue, whose block RAM answers late in the cycle.

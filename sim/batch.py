@@ -38,7 +38,9 @@ class BatchResult:
     in_order: int
 
 
-def run_batch(network: Network, images: NDArray[np.integer[Any]], progress: Callable[[int], None] | None = None) -> BatchResult:
+def run_batch(
+    network: Network, images: NDArray[np.integer[Any]], progress: Callable[[int], None] | None = None
+) -> BatchResult:
     """Run an inference for each of `images` [n, inputs], pixels 0..255, of a network with image input.
 
     `progress` is called with the number of images done since the last call.
@@ -52,14 +54,16 @@ def run_batch(network: Network, images: NDArray[np.integer[Any]], progress: Call
         raise HillockError(f"pixels must be from 0 to 255, not {images.min()} to {images.max()}")
     parts = []
     for start in range(0, len(images), CHUNK):
-        chunk = images[start:start + CHUNK].astype(np.int64)
+        chunk = images[start : start + CHUNK].astype(np.int64)
         parts.append(_run_chunk(network, chunk))
         if progress:
             progress(len(chunk))
     if not parts:
         parts.append(_run_chunk(network, images.astype(np.int64)))
-    joined = {name: np.concatenate([getattr(part, name) for part in parts])
-              for name in ("decisions", "counts", "spikes", "sop", "decisions_at")}
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("decisions", "counts", "spikes", "sop", "decisions_at")
+    }
     return BatchResult(**joined, in_order=sum(part.in_order for part in parts))
 
 
@@ -121,7 +125,7 @@ def _run_chunk(network: Network, images: IntArray) -> BatchResult:
     return BatchResult(decisions_at[:, -1], counts, spike_counts, sop, decisions_at, int(in_order.sum()))
 
 
-def _reach(active: NDArray[np.floating[Any]], matrix: NDArray[np.floating[Any]], network: Network) -> IntArray:
+def _reach(active: NDArray[Any], matrix: NDArray[Any], network: Network) -> IntArray:
     """For each image, a bound on how far the events of one timestep can move any potential."""
     largest = np.abs(matrix).max(axis=1) if matrix.size else np.zeros(len(matrix))
-    return (active @ largest.astype(active.dtype)).astype(np.int64) << network.fraction_bits
+    return (active @ largest).astype(np.int64) << network.fraction_bits

@@ -14,7 +14,7 @@ __all__ = ["Comparison", "Difference", "compare"]
 
 @dataclass(frozen=True)
 class Difference:
-    """One value that is not as expected. `cycle` is the measured one; neuron and timestep are None where none is meant."""
+    """One value that is not as expected. `cycle` is the measured one; what is not meant is None."""
 
     what: str
     cycle: int | None
@@ -52,12 +52,12 @@ class Comparison:
         """Whether something was compared and nothing differed."""
         compared = self.inferences and self.spikes_compared and self.potentials_compared and self.results_compared
         return bool(compared) and not (
-            self.spike_mismatches or self.potential_mismatches or self.cycle_mismatches or self.result_mismatches)
+            self.spike_mismatches or self.potential_mismatches or self.cycle_mismatches or self.result_mismatches
+        )
 
     def add(self, other: "Comparison") -> None:
         """Count `other` in."""
-        for name in ("spikes_compared", "potentials_compared", "cycles_compared", "results_compared", "spike_mismatches",
-                     "potential_mismatches", "cycle_mismatches", "result_mismatches", "inferences"):
+        for name in vars(self).keys() - {"first"}:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.first = self.first or other.first
 
@@ -70,22 +70,47 @@ def compare(network: Network, trace: Trace, measured: Measured, timeline: Timeli
     result = Comparison(inferences=1)
     found: list[tuple[tuple[int, int, int, int], Difference]] = []
     for index, (layer, expected) in enumerate(zip(network.layers, trace.layers, strict=True)):
-        for rank, (what, wanted, got) in enumerate((
-            ("spike", expected.spikes, measured.spikes[index]),
-            ("potential", expected.potentials, measured.potentials[index]),
-        )):
+        for rank, (what, wanted, got) in enumerate(
+            (
+                ("spike", expected.spikes, measured.spikes[index]),
+                ("potential", expected.potentials, measured.potentials[index]),
+            )
+        ):
             if wanted.shape != got.shape:
                 differs, count = None, wanted.size
-                found.append(((min(len(wanted), len(got)), index, rank, 0), Difference(
-                    f"number of {what}s (timesteps, neurons)", None, None, layer.name, None, wanted.shape, got.shape)))
+                found.append(
+                    (
+                        (min(len(wanted), len(got)), index, rank, 0),
+                        Difference(
+                            f"number of {what}s (timesteps, neurons)",
+                            None,
+                            None,
+                            layer.name,
+                            None,
+                            wanted.shape,
+                            got.shape,
+                        ),
+                    )
+                )
             else:
                 differs = wanted != got
                 count = int(differs.sum())
                 for step, neuron in np.argwhere(differs)[:1].tolist():
                     cycle = int(measured.fire[step, index])
-                    found.append(((step, index, rank, neuron), Difference(
-                        what, cycle, step + 1, layer.name, neuron, wanted[step, neuron].item(),
-                        got[step, neuron].item())))
+                    found.append(
+                        (
+                            (step, index, rank, neuron),
+                            Difference(
+                                what,
+                                cycle,
+                                step + 1,
+                                layer.name,
+                                neuron,
+                                wanted[step, neuron].item(),
+                                got[step, neuron].item(),
+                            ),
+                        )
+                    )
             if what == "spike":
                 result.spikes_compared += wanted.size
                 result.spike_mismatches += count
@@ -101,38 +126,82 @@ def compare(network: Network, trace: Trace, measured: Measured, timeline: Timeli
     result.results_compared += 2
     if addresses != wanted_addresses:
         result.result_mismatches += 1
-        at = next((i for i, pair in enumerate(zip(wanted_addresses, addresses, strict=False)) if pair[0] != pair[1]),
-                  min(len(addresses), len(wanted_addresses)))
-        found.append((end, Difference(
-            f"output event {at}", measured.output[at][0] if at < len(addresses) else None, None, last, None,
-            wanted_addresses[at:at + 1], addresses[at:at + 1])))
+        at = next(
+            (i for i, pair in enumerate(zip(wanted_addresses, addresses, strict=False)) if pair[0] != pair[1]),
+            min(len(addresses), len(wanted_addresses)),
+        )
+        found.append(
+            (
+                end,
+                Difference(
+                    f"output event {at}",
+                    measured.output[at][0] if at < len(addresses) else None,
+                    None,
+                    last,
+                    None,
+                    wanted_addresses[at : at + 1],
+                    addresses[at : at + 1],
+                ),
+            )
+        )
     if measured.decision != trace.decision:
         result.result_mismatches += 1
-        found.append((end, Difference("decision", measured.decision_cycle, None, last, None, trace.decision,
-                                      measured.decision)))
+        found.append(
+            (end, Difference("decision", measured.decision_cycle, None, last, None, trace.decision, measured.decision))
+        )
     if timeline is not None:
         _compare_cycles(network, measured, timeline, result, found)
     result.first = min(found, key=lambda entry: entry[0])[1] if found else None
     return result
 
 
-def _compare_cycles(network: Network, measured: Measured, timeline: Timeline, result: Comparison,
-                    found: list[tuple[tuple[int, int, int, int], Difference]]) -> None:
+def _compare_cycles(
+    network: Network,
+    measured: Measured,
+    timeline: Timeline,
+    result: Comparison,
+    found: list[tuple[tuple[int, int, int, int], Difference]],
+) -> None:
     late = timeline.fire != measured.fire
     result.cycles_compared += late.size + len(timeline.output) + 1
     result.cycle_mismatches += int(late.sum()) + int(measured.words_late)
     for step, index in np.argwhere(late)[:1].tolist():
-        found.append(((step, index, 2, 0), Difference(
-            "cycle of the fire pass", int(measured.fire[step, index]), step + 1, network.layers[index].name, None,
-            int(timeline.fire[step, index]), int(measured.fire[step, index]))))
+        found.append(
+            (
+                (step, index, 2, 0),
+                Difference(
+                    "cycle of the fire pass",
+                    int(measured.fire[step, index]),
+                    step + 1,
+                    network.layers[index].name,
+                    None,
+                    int(timeline.fire[step, index]),
+                    int(measured.fire[step, index]),
+                ),
+            )
+        )
     last, end = network.layers[-1].name, (network.timesteps, len(network.layers), 1, 0)
     if measured.words_late:
         found.append((end, Difference("a word of a fire pass", None, None, last, None, "in the next cycle", "later")))
     for at, (wanted, got) in enumerate(zip(timeline.output, measured.output, strict=False)):
         if wanted[0] != got[0]:
             result.cycle_mismatches += 1
-            found.append((end, Difference(f"cycle of output event {at}", got[0], None, last, got[1], wanted[0], got[0])))
+            found.append(
+                (end, Difference(f"cycle of output event {at}", got[0], None, last, got[1], wanted[0], got[0]))
+            )
     if timeline.decision != measured.decision_cycle:
         result.cycle_mismatches += 1
-        found.append((end, Difference("cycle of the decision", measured.decision_cycle, None, last, None,
-                                      timeline.decision, measured.decision_cycle)))
+        found.append(
+            (
+                end,
+                Difference(
+                    "cycle of the decision",
+                    measured.decision_cycle,
+                    None,
+                    last,
+                    None,
+                    timeline.decision,
+                    measured.decision_cycle,
+                ),
+            )
+        )

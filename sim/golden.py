@@ -86,9 +86,11 @@ def run(network: Network, *, events: list[list[int]] | None = None, image: IntAr
             spikes[layer.name].append(fired)
             history[layer.name].append(potential)
 
-    layers = tuple(LayerTrace(layer.name, np.array(spikes[layer.name]), np.array(history[layer.name]), sop[layer.name])
-                   for layer in network.layers)
-    counts = layers[-1].spikes[network.delay:].sum(axis=0).astype(np.int64)
+    layers = tuple(
+        LayerTrace(layer.name, np.array(spikes[layer.name]), np.array(history[layer.name]), sop[layer.name])
+        for layer in network.layers
+    )
+    counts = layers[-1].spikes[network.delay :].sum(axis=0).astype(np.int64)
     deciding = counts if network.decision is Decision.COUNT else layers[-1].potentials[-1]
     return Trace(steps, layers, counts, int(np.argmax(deciding)))  # argmax: the first, so the lowest index, of equals
 
@@ -124,10 +126,13 @@ def check_image(network: Network, image: IntArray | None, events: object = None)
     problems.require(events is None, "events were given, but its first layer is fed by an image")
     if problems.require(image is not None, "an image is needed: its first layer is fed by one"):
         pixels = np.asarray(image)
-        problems.require(pixels.shape == (network.inputs,),
-                         f"the image must have shape ({network.inputs},), not {pixels.shape}")
-        problems.require(np.issubdtype(pixels.dtype, np.integer) and pixels.min() >= 0 and pixels.max() <= 255,
-                         "pixels must be integers from 0 to 255")
+        problems.require(
+            pixels.shape == (network.inputs,), f"the image must have shape ({network.inputs},), not {pixels.shape}"
+        )
+        problems.require(
+            np.issubdtype(pixels.dtype, np.integer) and pixels.min() >= 0 and pixels.max() <= 255,
+            "pixels must be integers from 0 to 255",
+        )
     problems.raise_any()
     return np.asarray(image).astype(np.int64)
 
@@ -138,8 +143,9 @@ def check_events(network: Network, events: list[list[int]] | None, image: object
     problems.require(image is None, "an image was given, but its first layer is fed by events")
     if problems.require(events is not None, "events are needed: its first layer is fed by them"):
         steps = events or []
-        problems.require(len(steps) == network.timesteps,
-                         f"events of {network.timesteps} timesteps are needed, not of {len(steps)}")
+        problems.require(
+            len(steps) == network.timesteps, f"events of {network.timesteps} timesteps are needed, not of {len(steps)}"
+        )
         beyond = sorted({address for step in steps for address in step if not 0 <= address < network.inputs})
         problems.require(not beyond, f"addresses must be from 0 to {network.inputs - 1}, not {beyond[:5]}")
     problems.raise_any()

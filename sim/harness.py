@@ -1,4 +1,4 @@
-"""Whole inferences on the compiled core, with no Python in the loop: builds the program, feeds it, reads its results."""
+"""Whole inferences on the compiled core, with no Python in the loop: build the program, feed it, read its results."""
 
 import hashlib
 import os
@@ -141,8 +141,7 @@ class Harness:
 def build(verilog: str, config: CoreConfig, folder: Path, *, waves: bool = False) -> Harness:
     """Compile `verilog` (module core, with trace ports) into `folder`/<digest>; what is there already is used again."""
     tool = find_verilator()
-    defines = (f"-DLANES={config.lanes} -DPOTENTIAL_BITS={config.potential_bits} "
-               f"-DADDRESS_BITS={config.address_bits}")
+    defines = f"-DLANES={config.lanes} -DPOTENTIAL_BITS={config.potential_bits} -DADDRESS_BITS={config.address_bits}"
     source = _SOURCE.read_text()
     identity = "\0".join([verilog, source, tool.identity, defines, str(waves)])
     place = folder / hashlib.sha256(identity.encode()).hexdigest()[:16]
@@ -153,18 +152,42 @@ def build(verilog: str, config: CoreConfig, folder: Path, *, waves: bool = False
     (place / "core.v").write_text(verilog)
     with tempfile.TemporaryDirectory(dir=place) as scratch:
         command = [
-            "verilator", "--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "fast", "--x-initial", "fast",
-            "--noassert", "--top-module", "core", *_WAIVED, "-CFLAGS", f"-std=c++17 {defines}",
-            "-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O1", "--Mdir", scratch,
-            "-o", "harness", *(["--trace-vcd"] if waves else []), *tool.arguments,
-            str((place / "core.v").resolve()), str(_SOURCE.resolve()),
+            "verilator",
+            "--cc",
+            "--exe",
+            "--build",
+            "-j",
+            "2",
+            "-O3",
+            "--x-assign",
+            "fast",
+            "--x-initial",
+            "fast",
+            "--noassert",
+            "--top-module",
+            "core",
+            *_WAIVED,
+            "-CFLAGS",
+            f"-std=c++17 {defines}",
+            "-MAKEFLAGS",
+            "OPT_FAST=-O2 OPT_SLOW=-O1",
+            "--Mdir",
+            scratch,
+            "-o",
+            "harness",
+            *(["--trace-vcd"] if waves else []),
+            *tool.arguments,
+            str((place / "core.v").resolve()),
+            str(_SOURCE.resolve()),
         ]
         log = subprocess.run(command, env=tool.environment(), capture_output=True, text=True, check=False)
         (place / "build.log").write_text(log.stdout + log.stderr)
         if log.returncode:
             errors = [line for line in (log.stdout + log.stderr).splitlines() if "rror" in line]
-            raise HillockError(f"Verilator ({tool.identity}) could not compile the core; see {place / 'build.log'}: "
-                               f"{' / '.join(errors[:3])}")
+            raise HillockError(
+                f"Verilator ({tool.identity}) could not compile the core; see {place / 'build.log'}: "
+                f"{' / '.join(errors[:3])}"
+            )
         os.replace(Path(scratch) / "harness", program)
     return Harness(program)
 
@@ -173,10 +196,11 @@ def _measured(words: NDArray[np.uint32], network: Network, config: CoreConfig) -
     lanes, bits, steps = config.lanes, config.potential_bits, network.timesteps
     trace_words, output_words, decision, decision_cycle, _sent = (int(value) for value in words[:5])
     spike_slices, potential_slices = -(-lanes // 32), -(-lanes * bits // 32)
-    trace = words[5:5 + trace_words].reshape(-1, 3 + spike_slices + potential_slices)
-    spikes = np.unpackbits(np.ascontiguousarray(trace[:, 3:3 + spike_slices]).view(np.uint8), axis=1,
-                           bitorder="little")[:, :lanes].astype(bool)
-    raw = np.unpackbits(np.ascontiguousarray(trace[:, 3 + spike_slices:]).view(np.uint8), axis=1, bitorder="little")
+    trace = words[5 : 5 + trace_words].reshape(-1, 3 + spike_slices + potential_slices)
+    spikes = np.unpackbits(
+        np.ascontiguousarray(trace[:, 3 : 3 + spike_slices]).view(np.uint8), axis=1, bitorder="little"
+    )[:, :lanes].astype(bool)
+    raw = np.unpackbits(np.ascontiguousarray(trace[:, 3 + spike_slices :]).view(np.uint8), axis=1, bitorder="little")
     raw = raw[:, : lanes * bits].reshape(-1, lanes, bits)
     values = raw.astype(np.int64) @ (np.int64(1) << np.arange(bits, dtype=np.int64))
     values -= raw[:, :, -1].astype(np.int64) << bits
@@ -199,5 +223,6 @@ def _measured(words: NDArray[np.uint32], network: Network, config: CoreConfig) -
         late |= bool((cycles != cycles[:, :1] + np.arange(count)).any())
     output: list[tuple[int, int | None]] = [
         (int(cycle), None if token & MARKER else int(token))
-        for cycle, token in words[5 + trace_words:5 + trace_words + output_words].reshape(-1, 2)]
+        for cycle, token in words[5 + trace_words : 5 + trace_words + output_words].reshape(-1, 2)
+    ]
     return Measured(all_spikes, all_potentials, fire, late, output, decision, decision_cycle)

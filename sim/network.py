@@ -161,14 +161,34 @@ class Network:
     def digest(self) -> str:
         """sha256 over everything the network computes with; equal for equal networks, on any machine."""
         digest = hashlib.sha256()
-        head = (self.name, self.inputs, self.weight_bits, self.potential_bits, self.fraction_bits, self.timesteps,
-                self.delay, self.decision.value)
+        head = (
+            self.name,
+            self.inputs,
+            self.weight_bits,
+            self.potential_bits,
+            self.fraction_bits,
+            self.timesteps,
+            self.delay,
+            self.decision.value,
+        )
         digest.update(repr(head).encode())
         for layer in self.layers:
-            digest.update(repr((
-                layer.name, layer.neurons, layer.threshold, layer.current_from_image, layer.leak_shift, layer.preload,
-                layer.reset_mode.value, layer.reset_amount, layer.leak_order.value, layer.fires,
-            )).encode())
+            digest.update(
+                repr(
+                    (
+                        layer.name,
+                        layer.neurons,
+                        layer.threshold,
+                        layer.current_from_image,
+                        layer.leak_shift,
+                        layer.preload,
+                        layer.reset_mode.value,
+                        layer.reset_amount,
+                        layer.leak_order.value,
+                        layer.fires,
+                    )
+                ).encode()
+            )
             for connection in layer.connections:
                 weights = connection.synapses.weights
                 digest.update(repr((connection.source, connection.synapses.kind, weights.shape)).encode())
@@ -192,30 +212,39 @@ class Network:
         problems.require(
             self.weight_bits + self.fraction_bits <= self.potential_bits,
             f"potential_bits must be at least weight_bits + fraction_bits = {self.weight_bits + self.fraction_bits}, "
-            f"not {self.potential_bits}")
+            f"not {self.potential_bits}",
+        )
         problems.require(
             0 <= self.delay < self.timesteps,
-            f"delay must be from 0 to timesteps - 1 = {self.timesteps - 1}, not {self.delay}: nothing would be counted")
+            f"delay must be from 0 to timesteps - 1 = {self.timesteps - 1}, not {self.delay}: nothing would be counted",
+        )
         if not problems.require(self.layers, "layers must not be empty"):
             return False
         names = [layer.name for layer in self.layers]
         twice = sorted({name for name in names if names.count(name) > 1 or name == INPUT})
         problems.require(not twice, f"layer names must differ from each other and from {INPUT!r}; not so: {twice}")
         for layer in self.layers[1:]:
-            problems.require(not layer.current_from_image,
-                             f"layer {layer.name!r}: only the first layer can take the image as its current")
+            problems.require(
+                not layer.current_from_image,
+                f"layer {layer.name!r}: only the first layer can take the image as its current",
+            )
         if self.layers[0].current_from_image:
-            problems.require(self.layers[0].neurons == self.inputs,
-                             f"layer {self.layers[0].name!r}: neurons must equal the {self.inputs} pixels of the image, "
-                             f"not {self.layers[0].neurons}")
+            problems.require(
+                self.layers[0].neurons == self.inputs,
+                f"layer {self.layers[0].name!r}: neurons must equal the {self.inputs} pixels of the image, "
+                f"not {self.layers[0].neurons}",
+            )
         if self.decision is Decision.POTENTIAL:
-            problems.require(not self.layers[-1].fires,
-                             f"a decision by potential needs a last layer that never fires; {names[-1]!r} does: set its "
-                             f"fires to false, or decide by count")
+            problems.require(
+                not self.layers[-1].fires,
+                f"a decision by potential needs a last layer that never fires; {names[-1]!r} does: set its "
+                f"fires to false, or decide by count",
+            )
         else:
-            problems.require(self.layers[-1].fires,
-                             f"a decision by count needs a last layer that fires; {names[-1]!r} never does: decide by "
-                             f"potential")
+            problems.require(
+                self.layers[-1].fires,
+                f"a decision by count needs a last layer that fires; {names[-1]!r} never does: decide by potential",
+            )
         return widths_hold
 
     def _check_layer(self, index: int, layer: Layer, sizes: dict[str, int], problems: Problems) -> None:
@@ -226,42 +255,61 @@ class Network:
             ("threshold", 1, high, "at 0 or less it fires without input; above, raise potential_bits"),
             ("leak_shift", 0, MAX_LEAK_SHIFT, "0 means no leak"),
             ("preload", low, high, "raise potential_bits or lower it"),
-            ("reset_amount", low if layer.reset_mode is ResetMode.TO_VALUE else 0, high,
-             "what is subtracted cannot be negative, and both must fit in potential_bits"),
+            (
+                "reset_amount",
+                low if layer.reset_mode is ResetMode.TO_VALUE else 0,
+                high,
+                "what is subtracted cannot be negative, and both must fit in potential_bits",
+            ),
         ):
             value = getattr(layer, name)
-            problems.require(smallest <= value <= largest,
-                             f"{about}{name} must be from {smallest} to {largest}, not {value} ({way_out})")
+            problems.require(
+                smallest <= value <= largest,
+                f"{about}{name} must be from {smallest} to {largest}, not {value} ({way_out})",
+            )
         if layer.currents is not None:
-            problems.require(layer.currents.shape == (layer.neurons,),
-                             f"{about}currents must have shape ({layer.neurons},), not {layer.currents.shape}")
+            problems.require(
+                layer.currents.shape == (layer.neurons,),
+                f"{about}currents must have shape ({layer.neurons},), not {layer.currents.shape}",
+            )
             _check_range(problems, f"{about}current", layer.currents, self.potential_bits, "potential_bits")
-            problems.require(not layer.current_from_image,
-                             f"{about}currents and current_from_image cannot both be given")
-        problems.require(layer.connections or layer.current_from_image or layer.currents is not None,
-                         f"{about}it has no connection and no current, so nothing ever reaches it")
+            problems.require(
+                not layer.current_from_image, f"{about}currents and current_from_image cannot both be given"
+            )
+        problems.require(
+            layer.connections or layer.current_from_image or layer.currents is not None,
+            f"{about}it has no connection and no current, so nothing ever reaches it",
+        )
         for connection in layer.connections:
             known = f"the input or an earlier layer ({', '.join(sizes)})"
-            problems.require(not (connection.source == INPUT and self.image_input),
-                             f"{about}there are no input events: the input is an image, the current of "
-                             f"{self.layers[0].name!r}; connect it to that layer")
-            if not problems.require(connection.source in sizes,
-                                    f"{about}source must be {known}, not {connection.source!r}"):
+            problems.require(
+                not (connection.source == INPUT and self.image_input),
+                f"{about}there are no input events: the input is an image, the current of "
+                f"{self.layers[0].name!r}; connect it to that layer",
+            )
+            if not problems.require(
+                connection.source in sizes, f"{about}source must be {known}, not {connection.source!r}"
+            ):
                 continue
             weights = connection.synapses.weights
             wanted = (sizes[connection.source], layer.neurons)
-            if problems.require(weights.shape == wanted,
-                                f"{about}weights from {connection.source!r} must have shape {wanted} (presynaptic, "
-                                f"postsynaptic), not {weights.shape}"):
-                _check_range(problems, f"{about}weight from {connection.source!r}", weights, self.weight_bits,
-                             "weight_bits")
+            if problems.require(
+                weights.shape == wanted,
+                f"{about}weights from {connection.source!r} must have shape {wanted} (presynaptic, "
+                f"postsynaptic), not {weights.shape}",
+            ):
+                _check_range(
+                    problems, f"{about}weight from {connection.source!r}", weights, self.weight_bits, "weight_bits"
+                )
 
 
 def _require_integer(problems: Problems, about: str, thing: object, name: str) -> None:
     """`thing.name` must be an integer; one of NumPy's becomes Python's, so that equal networks have equal digests."""
     value = getattr(thing, name)
-    if problems.require(isinstance(value, (int, np.integer)) and not isinstance(value, bool),
-                        f"{about}{name} must be an integer, not {value!r}"):
+    if problems.require(
+        isinstance(value, (int, np.integer)) and not isinstance(value, bool),
+        f"{about}{name} must be an integer, not {value!r}",
+    ):
         object.__setattr__(thing, name, int(value))
 
 
@@ -271,5 +319,8 @@ def _check_range(problems: Problems, what: str, values: IntArray, bits: int, kno
     if len(wrong):
         shown = ", ".join(f"{values[tuple(at)]} at {tuple(int(i) for i in at)}" for at in wrong[:3])
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        problems.require(False, f"{what} must be from {low} to {high} ({bits} signed bits): {shown}{more}; raise {knob} "
-                                f"or rescale the layer")
+        problems.require(
+            False,
+            f"{what} must be from {low} to {high} ({bits} signed bits): {shown}{more}; raise {knob} "
+            f"or rescale the layer",
+        )

@@ -26,10 +26,10 @@ CHANGE = 3
 CHANGE_SAME = 5
 
 FIRE_TO_TOKEN = 9
-"""From a walk's beginning, plus the index of a word in it, to the first spike of that word being on offer as a token."""
+"""From a marker being taken, plus the index of a word, to the first spike of that word being on offer as a token."""
 
 FIRE_TO_TRACE = 6
-"""From a walk's beginning, plus the index of a word in it, to the word's spikes and potentials at the trace port."""
+"""From a marker being taken, plus the index of a word, to the word's spikes and potentials at the trace port."""
 
 DECISION_BY_COUNT = 1
 """From the last marker leaving to the decision."""
@@ -90,8 +90,10 @@ def time_inference(network: Network, trace: Trace, lanes: int) -> Timeline:
             if index == len(layers) - 1:
                 taken = max(taken, output_free)
                 spikes = np.flatnonzero(trace.layers[index].spikes[step])
-                for address, word in [*zip(spikes.tolist(), (spikes // lanes).tolist(), strict=True),
-                                      (None, words[index] - 1)]:
+                for address, word in [
+                    *zip(spikes.tolist(), (spikes // lanes).tolist(), strict=True),
+                    (None, words[index] - 1),
+                ]:
                     last = output[-1][0] + 1 if output else 0
                     output.append((max(taken + FIRE_TO_TOKEN + word, last), address))
                 output_free = output[-1][0]

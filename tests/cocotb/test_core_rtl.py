@@ -1,12 +1,12 @@
 """Runs the cocotb benches of the core with Verilator, and checks that they compared what they should have."""
 
 import json
-
 from pathlib import Path
 
 import pytest
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
+
 from hillock.gen.verilog import core_verilog
 from hillock.hw.config import CoreConfig
 from hillock.sim.tool import find_verilator
@@ -39,10 +39,16 @@ def test_core_equals_golden_model(config, seed, monkeypatch):
     monkeypatch.setenv("HILLOCK_BENCH", str(job))
     monkeypatch.syspath_prepend(str(Path(__file__).parent))  # the runner hands our path on to the simulator
     runner = get_runner("verilator")
-    runner.build(sources=[source], hdl_toplevel="core", build_dir=folder / "sim", always=True,
-                 build_args=["-O3", "-Wno-fatal", "-Wno-lint", "--output-split", "0"])
-    results = runner.test(hdl_toplevel="core", test_module="bench_core", test_dir=folder,
-                          results_xml=str(folder / "results.xml"))
+    runner.build(
+        sources=[source],
+        hdl_toplevel="core",
+        build_dir=folder / "sim",
+        always=True,
+        build_args=["-O3", "-Wno-fatal", "-Wno-lint", "--output-split", "0"],
+    )
+    results = runner.test(
+        hdl_toplevel="core", test_module="bench_core", test_dir=folder, results_xml=str(folder / "results.xml")
+    )
     ran, failed = get_results(results)
     assert (ran, failed) == (3, 0)
 

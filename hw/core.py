@@ -111,7 +111,7 @@ class Core(wiring.Component):
         m.submodules.control = control
         forget = ResetInserter(control.abort)
         m.submodules.sequencer = forget(sequencer)
-        m.submodules.array = array
+        m.submodules.array = forget(array)
         m.submodules.input_queue = forget(input_queue)
         m.submodules.next_queue = forget(next_queue)
         m.submodules.output_queue = forget(output_queue)

@@ -107,8 +107,13 @@ class Bench:
         if ready and int(dut.decision__valid.value):
             self.decision = (self.now, int(dut.decision__payload.value))
 
+    async def withdraw(self):
+        """Offer no more input, not even the word that was not taken yet."""
+        self.waiting, self.taken = [], True
+        await self.cycle()
+
     async def bus(self, address, value=None):
-        """A write (with `value`) or a read; returns what was read. `now` is then the cycle of the acknowledgement."""
+        """A write (with `value`) or a read, while no input is offered; returns what was read. `now` is then the cycle of the acknowledgement."""
         dut = self.dut
         await FallingEdge(dut.clk)
         dut.bus__cyc.value = dut.bus__stb.value = 1
@@ -283,16 +288,28 @@ async def refuses_what_is_illegal(dut):
     assert counted == trace.counts.tolist(), f"counts: expected {trace.counts.tolist()}, got {counted}"
     await expect(*(["input_address"] if beyond else []))
 
-    # Given up half-way: the next inference knows nothing of it.
-    bench.waiting = [*events[0], marker, *events[1]]
-    for _ in range(100):
-        await bench.cycle()
-    bench.waiting = []
-    await bench.bus(register_address("control"), 2)
-    assert await bench.bus(register_address("status")) == 0
-    got = await bench.infer(network, {"events": events})
-    one = compare(network, trace, got, time_inference(network, trace, CONFIG.lanes))
-    assert one.equal, f"after an abort: {one.first}"
+
+
+@cocotb.test()
+async def forgets_what_is_aborted(dut):
+    """Given up in any cycle, with operations and spikes on their way: the next inference knows nothing of it."""
+    rng = np.random.default_rng(13)
+    network = next(net for net in iter(lambda: network_of(rng), None) if not net.image_input and len(net.layers) > 1)
+    bench = Bench(dut, rng)
+    await bench.start()
+    await bench.load(bus_writes(encode(place(network, CONFIG)), CONFIG))
+    events = [[*range(network.inputs)] for _ in range(network.timesteps)]
+    trace = golden.run(network, events=events)
+    timeline = time_inference(network, trace, CONFIG.lanes)
+    for after in range(8, min(timeline.decision, 160), 5):
+        bench.waiting = [word for step in events for word in [*step, 1 << CONFIG.address_bits]]
+        for _ in range(after):
+            await bench.cycle()
+        await bench.withdraw()
+        await bench.bus(register_address("control"), 2)
+        assert await bench.bus(register_address("status")) == 0
+        one = compare(network, trace, await bench.infer(network, {"events": events}), timeline)
+        assert one.equal, f"aborted after {after} cycles: {one.first}"
 
 
 @cocotb.test()

@@ -1,8 +1,8 @@
 """From a placement to memory images and back: encode and decode side by side, so that each documents the other.
 
-A memory image is one row of bytes for each memory word: the word as a little-endian number, padded to whole slices of 32
-bits. For two neurons with 8-bit weights on two lanes, the synapse word of a presynaptic neuron with the weights (3, -1) is
-0xff03, in bytes 03 ff 00 00: lane 0 in the lowest bits.
+A memory image is one row of bytes for each memory word: the word as a little-endian number, padded to whole slices of
+32 bits. For two neurons with 8-bit weights on two lanes, the synapse word of a presynaptic neuron with the weights
+(3, -1) is 0xff03, in bytes 03 ff 00 00: lane 0 in the lowest bits.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from hillock.hw.registers import (
 )
 from hillock.sim.network import INPUT, Connection, Decision, Dense, IntArray, Layer, LeakOrder, Network, ResetMode
 
-from .mapping import Placement
+from .mapping import Placement, place
 
 __all__ = ["REGISTER_NAMES", "Images", "MemoryImage", "bus_writes", "decode", "encode", "image_writes", "memory_init"]
 
@@ -65,13 +65,13 @@ def encode(placement: Placement) -> Images:
     """The images of a placed network. What a placement accepts can be represented, so nothing is refused here."""
     network, config = placement.network, placement.config
     records, synapses, currents = [], [], []
-    for index, (layer, place) in enumerate(zip(network.layers, placement.layers, strict=True)):
+    for index, (layer, where) in enumerate(zip(network.layers, placement.layers, strict=True)):
         values = {
-            "inputs": place.inputs,
-            "words": place.words,
-            "last_lanes": place.last_lanes,
-            "potential_base": place.potential_base,
-            "synapse_base": place.synapse_base,
+            "inputs": where.inputs,
+            "words": where.words,
+            "last_lanes": where.last_lanes,
+            "potential_base": where.potential_base,
+            "synapse_base": where.synapse_base,
             "threshold": layer.threshold,
             "preload": layer.preload,
             "reset_amount": layer.reset_amount,
@@ -86,11 +86,11 @@ def encode(placement: Placement) -> Images:
         for position, field in LAYER_RECORD:
             record[position] |= (int(values[field.name]) & ((1 << field_width(field, config)) - 1)) << field.low
         records.append(record)
-        lanes_of = place.words * config.lanes
+        lanes_of = where.words * config.lanes
         for connection in layer.connections:
-            padded = np.zeros((place.inputs, lanes_of), np.int64)
+            padded = np.zeros((where.inputs, lanes_of), np.int64)
             padded[:, : layer.neurons] = connection.synapses.weights
-            by_word = padded.reshape(place.inputs, place.words, config.lanes).transpose(1, 0, 2)
+            by_word = padded.reshape(where.inputs, where.words, config.lanes).transpose(1, 0, 2)
             synapses.append(by_word.reshape(-1, config.lanes))
         current = np.zeros(lanes_of, np.int64)
         if layer.currents is not None:
@@ -116,14 +116,22 @@ def encode(placement: Placement) -> Images:
 def decode(images: Images, config: CoreConfig, *, name: str, layer_names: list[str], weight_bits: int) -> Network:
     """The network that `images` say the core runs; names and the width of its weights are not in them.
 
-    Raises a `HillockError` when the images do not describe a network: whatever the golden model runs from here, the
-    bytes said so.
+    Raises a `HillockError` when the images do not describe a network, or are not just what `encode` makes of it:
+    whatever the golden model runs from here, the bytes said so, and all of them.
     """
-    settings = dict(zip(REGISTER_NAMES, images.registers.words(), strict=True))
-    records = images.layers.words()
     problems = Problems(f"images of network {name!r}")
+    for memory in images:
+        bits = BUS_BITS if memory.name == "registers" else memory_shape(memory.name, config)[1]
+        problems.require(memory.bits == bits, f"a word of {memory.name} must have {bits} bits, not {memory.bits}")
+    values = images.registers.words()
     problems.require(
-        settings["layers"] == len(records) == len(layer_names),
+        len(values) == len(REGISTER_NAMES), f"there must be {len(REGISTER_NAMES)} registers, not {len(values)}"
+    )
+    problems.raise_any()
+    settings = dict(zip(REGISTER_NAMES, values, strict=True))
+    records = images.layers.words()
+    problems.require(
+        0 < settings["layers"] == len(records) == len(layer_names),
         f"registers say {settings['layers']} layers, the manifest {len(layer_names)}, and there are "
         f"{len(records)} layer records",
     )
@@ -175,7 +183,7 @@ def decode(images: Images, config: CoreConfig, *, name: str, layer_names: list[s
         )
         before = layer_name
     problems.raise_any()
-    return Network(
+    network = Network(
         name=name,
         inputs=settings["inputs"] or layers[0].neurons,
         layers=tuple(layers),
@@ -186,6 +194,12 @@ def decode(images: Images, config: CoreConfig, *, name: str, layer_names: list[s
         delay=settings["delay"],
         decision=Decision.POTENTIAL if settings["decision_mode"] else Decision.COUNT,
     )
+    for memory, wanted in zip(images, encode(place(network, config)), strict=True):
+        problems.require(
+            np.array_equal(memory.data, wanted.data), f"{memory.name} must hold what they describe and nothing else"
+        )
+    problems.raise_any()
+    return network
 
 
 def memory_init(images: Images) -> MemoryInit:

@@ -1,13 +1,13 @@
 """Memory images in a folder, with a manifest that says what they are and proves that they are whole.
 
 `<memory>.bin` is what the bus loads, 32-bit little-endian slices in bus order; `<memory>.hex` has one memory word a
-line, for simulation and synthesis tools. `manifest.json` has the core's configuration, the network's digest, and
-the size and sha256 of each file. It is written last, so a folder without one is unfinished.
+line, for simulation and synthesis tools. `manifest.json` has the core's configuration, the network's digest, the size and
+sha256 of each file, and its own sha256 (of its text without it). It is written last, so a folder without one is
+unfinished.
 """
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError, Problems
 from hillock.hw.registers import slices, table_digest
 from hillock.sim.network import Network
+from hillock.sim.network_file import write_file
 
 from .image import Images, MemoryImage, decode, encode
 from .mapping import Placement
@@ -32,9 +33,9 @@ def write_images(placement: Placement, folder: Path) -> Path:
     """Encode a placed network into `folder`; returns the manifest. The same placement gives the same bytes anywhere."""
     images = encode(placement)
     network = placement.network
-    folder.mkdir(parents=True, exist_ok=True)
     manifest_path = folder / "manifest.json"
-    manifest_path.unlink(missing_ok=True)
+    if manifest_path.exists():
+        manifest_path.unlink()
     memories: dict[str, Any] = {}
     for memory in images:
         digits = -(-memory.bits // 4)
@@ -51,7 +52,7 @@ def write_images(placement: Placement, folder: Path) -> Path:
                 "bytes": len(content),
                 "sha256": hashlib.sha256(content).hexdigest(),
             }
-    manifest = {
+    manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "network": {
@@ -64,7 +65,8 @@ def write_images(placement: Placement, folder: Path) -> Path:
         "register_table": table_digest(),
         "memories": memories,
     }
-    _write(manifest_path, (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode())
+    manifest["sha256"] = hashlib.sha256(_text(manifest)).hexdigest()
+    _write(manifest_path, _text(manifest))
     return manifest_path
 
 
@@ -81,12 +83,15 @@ def read_images(folder: Path) -> tuple[Images, CoreConfig, Network]:
                 f"{path}: must be {FORMAT!r} version {VERSION}, not {manifest['format']!r} version "
                 f"{manifest['version']}: {_WAY_OUT} with this version of hillock"
             )
+        wanted = manifest.pop("sha256")
+        if wanted != hashlib.sha256(_text(manifest)).hexdigest():
+            raise HillockError(f"{path} was changed: it does not have the sha256 that it says: {_WAY_OUT}")
         config, about = CoreConfig(**manifest["config"]), manifest["network"]
         memories = {name: manifest["memories"][name] for name in ("layers", "synapses", "currents", "registers")}
         given_table = manifest["register_table"]
-    except FileNotFoundError:
-        raise HillockError(f"{path}: there is no such file: {_WAY_OUT}") from None
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise HillockError(f"{path} cannot be read ({error.strerror}): {_WAY_OUT}") from None
+    except (ValueError, KeyError, TypeError) as error:
         raise HillockError(
             f"{path}: not a manifest of memory images ({type(error).__name__}: {error}): {_WAY_OUT}"
         ) from None
@@ -130,10 +135,11 @@ def _read_memory(folder: Path, name: str, entry: dict[str, Any], problems: Probl
     return MemoryImage(name, entry["bits"], np.frombuffer(data, np.uint8).reshape(-1, row).copy())
 
 
+def _text(manifest: dict[str, Any]) -> bytes:
+    return (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
+
+
 def _write(path: Path, content: bytes) -> None:
     """Write all of it or nothing, and leave an equal file alone, so that what depends on it is not made again."""
-    if path.exists() and path.read_bytes() == content:
-        return
-    scratch = path.with_name(path.name + ".tmp")
-    scratch.write_bytes(content)
-    os.replace(scratch, path)
+    if not path.is_file() or path.read_bytes() != content:
+        write_file(path, content)

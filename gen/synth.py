@@ -31,7 +31,14 @@ from .yowasp import (
 )
 
 __all__ = [
-    "DEVICE", "SPEED_GRADE", "Progress", "SynthesisResult", "render", "synthesize", "to_markdown", "update_document",
+    "DEVICE",
+    "SPEED_GRADE",
+    "Progress",
+    "SynthesisResult",
+    "render",
+    "synthesize",
+    "to_markdown",
+    "update_document",
 ]
 
 DEVICE = "LFE5U-85F"
@@ -115,13 +122,21 @@ class SynthesisResult:
         chains = sum(hop.kind == "carry" for hop in self.path)
         through = [f"{luts} LUT level{'s' * (luts != 1)}"] if luts or not chains else []
         through += [f"{chains} carry chain{'s' * (chains != 1)}"] if chains else []
-        return (f"from {self.path[0].source} through {' and '.join(through)} to {self.path[-1].sink}: "
-                f"{sum(hop.delay for hop in self.path) - routing:.1f} ns of logic, {routing:.1f} ns of routing")
+        return (
+            f"from {self.path[0].source} through {' and '.join(through)} to {self.path[-1].sink}: "
+            f"{sum(hop.delay for hop in self.path) - routing:.1f} ns of logic, {routing:.1f} ns of routing"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as plain values, for reports; derived values included."""
-        return {**asdict(self), "config": self.config.as_dict(), "path": [asdict(hop) for hop in self.path],
-                "met": self.met, "lut4_per_lane": self.lut4_per_lane, "summary": self.summary}
+        return {
+            **asdict(self),
+            "config": self.config.as_dict(),
+            "path": [asdict(hop) for hop in self.path],
+            "met": self.met,
+            "lut4_per_lane": self.lut4_per_lane,
+            "summary": self.summary,
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "SynthesisResult":
@@ -130,8 +145,9 @@ class SynthesisResult:
         return cls(config=CoreConfig(**values["config"]), path=tuple(Hop(**hop) for hop in values["path"]), **kept)
 
 
-def synthesize(config: CoreConfig, *, folder: Path, seed: int = 1, frequency: float = 100.0,
-               progress: Progress | None = None) -> SynthesisResult:
+def synthesize(
+    config: CoreConfig, *, folder: Path, seed: int = 1, frequency: float = 100.0, progress: Progress | None = None
+) -> SynthesisResult:
     """Put the core alone, without trace ports, through Yosys and nextpnr.
 
     Everything goes to `folder`/<digest of the Verilog, the tools and their options>; a result that is there already
@@ -140,14 +156,32 @@ def synthesize(config: CoreConfig, *, folder: Path, seed: int = 1, frequency: fl
     """
     progress = progress or Progress()
     tools = {tool.package: tool_version(tool) for tool in (YOSYS, NEXTPNR_ECP5)}
-    script = (f"read_verilog core.v; scratchpad -set abc9.D {round(_LOGIC_SHARE * 1e6 / frequency)}; "
-              "synth_ecp5 -nowidelut -top core -json core.json; tee -q -o cells.json stat -json")
-    options = ["--85k", "--speed", str(SPEED_GRADE), "--package", PACKAGE, "--lpf-allow-unconstrained",
-               "--timing-allow-fail", "--seed", str(seed), "--freq", f"{frequency:g}"]
+    script = (
+        f"read_verilog core.v; scratchpad -set abc9.D {round(_LOGIC_SHARE * 1e6 / frequency)}; "
+        "synth_ecp5 -nowidelut -top core -json core.json; tee -q -o cells.json stat -json"
+    )
+    options = [
+        "--85k",
+        "--speed",
+        str(SPEED_GRADE),
+        "--package",
+        PACKAGE,
+        "--lpf-allow-unconstrained",
+        "--timing-allow-fail",
+        "--seed",
+        str(seed),
+        "--freq",
+        f"{frequency:g}",
+    ]
     with progress.step(1, 3, "Verilog"):
         verilog = core_verilog(config, trace=False)
-    identity = {"verilog": hashlib.sha256(verilog.encode()).hexdigest(), "config": config.as_dict(), "tools": tools,
-                "yosys": script, "nextpnr": options}
+    identity = {
+        "verilog": hashlib.sha256(verilog.encode()).hexdigest(),
+        "config": config.as_dict(),
+        "tools": tools,
+        "yosys": script,
+        "nextpnr": options,
+    }
     place = folder / hashlib.sha256(_text(identity).encode()).hexdigest()[:16]
     known = _read_report(place / "report.json", identity)
     if known is not None:
@@ -161,12 +195,23 @@ def synthesize(config: CoreConfig, *, folder: Path, seed: int = 1, frequency: fl
     with progress.step(2, 3, "synthesis (Yosys)"):
         run_tool(YOSYS, ["-q", "-l", "yosys.log", "-p", script], place, "yosys.log")
     with progress.step(3, 3, "place and route (nextpnr-ecp5)"):
-        run_tool(NEXTPNR_ECP5, [*options, "--json", "core.json", "--report", "placement.json", "-q", "--log",
-                                "nextpnr.log"], place, "nextpnr.log")
+        run_tool(
+            NEXTPNR_ECP5,
+            [*options, "--json", "core.json", "--report", "placement.json", "-q", "--log", "nextpnr.log"],
+            place,
+            "nextpnr.log",
+        )
     placed, fmax, path = read_placement(read_output(place / "placement.json", NEXTPNR_ECP5))
     result = SynthesisResult(
-        config=config, seed=seed, frequency=frequency, tools=tools,
-        cells=read_cells(read_output(place / "cells.json", YOSYS)), placed=placed, fmax=fmax, path=path)
+        config=config,
+        seed=seed,
+        frequency=frequency,
+        tools=tools,
+        cells=read_cells(read_output(place / "cells.json", YOSYS)),
+        placed=placed,
+        fmax=fmax,
+        path=path,
+    )
     body = {"identity": identity, "result": result.as_dict()}
     write_file(place / "report.json", _text({**body, "checksum": _checksum(body)}).encode())
     return result
@@ -192,6 +237,7 @@ def _read_report(path: Path, identity: dict[str, Any]) -> SynthesisResult | None
 
 def _rows(results: Sequence[SynthesisResult]) -> list[tuple[str, list[str]]]:
     """(what, the figure of each result): the content of both tables."""
+
     def row(what: str, *figures: object) -> tuple[str, list[str]]:
         return what, [str(figure) for figure in figures]
 
@@ -222,8 +268,14 @@ def render(results: Sequence[SynthesisResult]) -> Table:
     """A table with a column for each result, and the critical paths below it."""
     paths = "\n".join(f"Critical path, {result.config.lanes} lanes: {result.summary}" for result in results)
     table = Table(
-        title=f"The core alone on an {DEVICE}, speed grade {SPEED_GRADE}", title_justify="left", box=box.SIMPLE,
-        show_header=False, pad_edge=False, caption=f"{paths}\n{_versions(results)}", caption_justify="left")
+        title=f"The core alone on an {DEVICE}, speed grade {SPEED_GRADE}",
+        title_justify="left",
+        box=box.SIMPLE,
+        show_header=False,
+        pad_edge=False,
+        caption=f"{paths}\n{_versions(results)}",
+        caption_justify="left",
+    )
     table.add_column()
     for _result in results:
         table.add_column(justify="right")
@@ -261,8 +313,10 @@ def update_document(path: Path, results: Sequence[SynthesisResult]) -> None:
         before, _, rest = old.partition(_BEGIN)
         new = before + region + rest.partition(_END)[2]
     elif _BEGIN in old or _END in old:
-        raise HillockError(f"{path}: one of the two markers around the generated table is gone: put back "
-                           f"{_BEGIN!r} before it and {_END!r} after it, or remove both")
+        raise HillockError(
+            f"{path}: one of the two markers around the generated table is gone: put back "
+            f"{_BEGIN!r} before it and {_END!r} after it, or remove both"
+        )
     else:
         new = f"{old.rstrip()}\n\n{region}\n"
     if new != old:

@@ -9,7 +9,7 @@ from hillock.sim.timing import CHANGE, CHANGE_SAME, START
 
 from .simulate import Simulation
 
-__all__ = ["CycleShare", "cycle_shares", "layer_table", "mismatches", "summary_table", "verdict"]
+__all__ = ["Compared", "CycleShare", "compared", "cycle_shares", "layer_table", "summary_table", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class CycleShare:
 
 
 def cycle_shares(result: Simulation) -> list[CycleShare]:
-    """Where the cycles of an image go: first those that add weights, whose share is the lane utilization, then the rest.
+    """Where the cycles of an image go: first those that add weights, whose share is the lane utilization, then others.
 
     The shares sum to 1. A lane that stays empty in the last word of a layer counts with its part of the cycle.
     """
@@ -42,58 +42,84 @@ def cycle_shares(result: Simulation) -> list[CycleShare]:
         ("fire passes", "reset, leak and threshold of every neuron, once per timestep", float(fire)),
         ("layer changes", "fetching the parameters of the next layer", float(changes)),
         ("preload", "start, and the preload of every potential", float(preload)),
-        ("waits", "for the first spike of the layer before, for input and output, and for the decision",
-         total - busy - changes - preload),
+        (
+            "waits",
+            "for the first spike of the layer before, for input and output, and for the decision",
+            total - busy - changes - preload,
+        ),
     ]
     return [CycleShare(name, meaning, cycles, cycles / total) for name, meaning, cycles in parts]
 
 
-def mismatches(result: Simulation) -> int:
-    """Differences of any kind between gateware and golden model."""
+@dataclass(frozen=True)
+class Compared:
+    """One kind of values: how many were compared and how many of them differ."""
+
+    name: str
+    meaning: str
+    count: int
+    mismatches: int
+
+
+def compared(result: Simulation) -> list[Compared]:
+    """All that was compared."""
     found = result.comparison
-    return found.spike_mismatches + found.potential_mismatches + found.cycle_mismatches + found.result_mismatches
+    return [
+        Compared(name, meaning, getattr(found, f"{field}s_compared"), getattr(found, f"{field}_mismatches"))
+        for field, name, meaning in (
+            ("spike", "spikes", "fired or not, of every neuron in every timestep"),
+            ("potential", "membrane potentials", "of every neuron at the end of every timestep"),
+            ("cycle", "cycles", "of every fire pass, output event and decision"),
+            ("result", "results", "output events and decision of every image"),
+        )
+    ]
 
 
 def verdict(result: Simulation) -> str:
     """How much was compared and how much differed, on one line."""
-    found = result.comparison
-    return (f"{_plural(found.inferences, 'image')}, {_plural(found.spikes_compared, 'spike')} compared, "
-            f"{_plural(mismatches(result), 'mismatch', 'es')}")
+    images, spikes = result.comparison.inferences, result.comparison.spikes_compared
+    differing = sum(kind.mismatches for kind in compared(result))
+    return f"{_of(images, 'image')}, {_of(spikes, 'spike')} compared, {_of(differing, 'mismatch', 'es')}"
 
 
 def summary_table(result: Simulation) -> Table:
     """The figures of the whole run, under the verdict."""
     equal, found = result.comparison.equal, result.comparison
     cycles, lanes = result.cycles, result.config.lanes
-    table = Table(title=Text(verdict(result), "bold green" if equal else "bold red"), title_justify="left",
-                  caption=None if equal else Text(str(found.first or "nothing was compared"), "red"),
-                  caption_justify="left")
+    table = Table(
+        title=Text(verdict(result), "bold green" if equal else "bold red"),
+        title_justify="left",
+        caption=None
+        if equal
+        else Text(f"first difference: {found.first}" if found.first else "nothing is proved", "red"),
+        caption_justify="left",
+    )
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("unit")
     sop = sum(layer.sop for layer in result.layers)
+    held_out = len(result.dataset.test_images)
+    other = f", all {held_out:,} images" if result.images < held_out else ""
     rows = [
-        (f"accuracy after {_plural(result.network.timesteps, 'timestep')}",
-         f"{100 * int(result.correct_at[-1]) / result.images:.2f}", "%"),
-        ("accuracy of the float ANN", f"{100 * result.float_accuracy:.2f}", "%"),
+        (
+            f"accuracy after {_of(result.network.timesteps, 'timestep')}",
+            f"{100 * int(result.correct_at[-1]) / result.images:.2f}",
+            "%",
+        ),
+        (f"accuracy of the float ANN{other}", f"{100 * result.float_accuracy:.2f}", "%"),
         ("cycles, mean", f"{sum(cycles) / result.images:,.1f}", "cycles per image"),
         ("cycles, minimum", f"{min(cycles):,}", "cycles per image"),
         ("cycles, maximum", f"{max(cycles):,}", "cycles per image"),
         ("synaptic operations", f"{sop / result.images:,.1f}", "SOP per image"),
-        (f"lane utilization, {_plural(lanes, 'lane')}", f"{100 * sop / lanes / sum(cycles):.1f}", "%"),
+        (f"lane utilization, {_of(lanes, 'lane')}", f"{100 * sop / lanes / sum(cycles):.1f}", "%"),
         ("simulation speed", f"{result.simulated_cycles / result.simulation_seconds:,.0f}", "cycles per second"),
     ]
     for row in rows:
         table.add_row(*row)
     table.add_section()
-    for name, compared, differing in (
-        ("spikes", found.spikes_compared, found.spike_mismatches),
-        ("potentials", found.potentials_compared, found.potential_mismatches),
-        ("cycles", found.cycles_compared, found.cycle_mismatches),
-        ("results", found.results_compared, found.result_mismatches),
-    ):
-        table.add_row(f"{name} compared", f"{compared:,}",
-                      Text(f"{differing:,} differ" if differing else "all equal", "bold red" if differing else ""))
+    for kind in compared(result):
+        outcome = Text(f"{kind.mismatches:,} differ", "bold red") if kind.mismatches else Text("all equal")
+        table.add_row(f"{kind.name} compared", f"{kind.count:,}", outcome if kind.count else Text("none"))
     return table
 
 
@@ -105,20 +131,29 @@ def layer_table(result: Simulation) -> Table:
         table.add_column(heading, justify="right")
     for layer in result.layers:
         table.add_row(
-            Text(layer.name), f"{layer.neurons:,}", f"{layer.busy_cycles / result.images:,.1f}",
-            f"{layer.sop / result.images:,.1f}", f"{layer.spikes / result.images:,.1f}",
-            f"{100 * layer.sop / (result.config.lanes * layer.busy_cycles):.1f}")
+            Text(layer.name),
+            f"{layer.neurons:,}",
+            f"{layer.busy_cycles / result.images:,.1f}",
+            f"{layer.sop / result.images:,.1f}",
+            f"{layer.spikes / result.images:,.1f}",
+            f"{100 * layer.sop / (result.config.lanes * layer.busy_cycles):.1f}",
+        )
     table.add_section()
     whole = sum(result.cycles)
     busy = sum(layer.busy_cycles for layer in result.layers)
     table.add_row("between layers", "", f"{(whole - busy) / result.images:,.1f}", "", "", "")
     sop = sum(layer.sop for layer in result.layers)
     spikes = sum(layer.spikes for layer in result.layers)
-    table.add_row("whole core", f"{sum(layer.neurons for layer in result.layers):,}", f"{whole / result.images:,.1f}",
-                  f"{sop / result.images:,.1f}", f"{spikes / result.images:,.1f}",
-                  f"{100 * sop / (result.config.lanes * whole):.1f}")
+    table.add_row(
+        "whole core",
+        f"{sum(layer.neurons for layer in result.layers):,}",
+        f"{whole / result.images:,.1f}",
+        f"{sop / result.images:,.1f}",
+        f"{spikes / result.images:,.1f}",
+        f"{100 * sop / (result.config.lanes * whole):.1f}",
+    )
     return table
 
 
-def _plural(count: int, noun: str, ending: str = "s") -> str:
+def _of(count: int, noun: str, ending: str = "s") -> str:
     return f"{count:,} {noun}{'' if count == 1 else ending}"

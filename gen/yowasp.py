@@ -16,8 +16,18 @@ from typing import Any
 from hillock.hw.problems import HillockError
 
 __all__ = [
-    "CELLS", "NEXTPNR_ECP5", "PLACED", "YOSYS", "Hop", "Tool", "first_start", "read_cells", "read_output",
-    "read_placement", "run_tool", "tool_version",
+    "CELLS",
+    "NEXTPNR_ECP5",
+    "PLACED",
+    "YOSYS",
+    "Hop",
+    "Tool",
+    "first_start",
+    "read_cells",
+    "read_output",
+    "read_placement",
+    "run_tool",
+    "tool_version",
 ]
 
 CELLS = ("LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4", "DP16KD", "MULT18X18D")
@@ -63,8 +73,10 @@ def tool_version(tool: Tool) -> str:
     try:
         return metadata.version(tool.package)
     except metadata.PackageNotFoundError:
-        raise HillockError(f"{tool.name}: the package {tool.package} is not installed: run 'make synth', which "
-                           f"installs it, or pip install 'hillock[synth]'") from None
+        raise HillockError(
+            f"{tool.name}: the package {tool.package} is not installed: run 'make synth', which "
+            f"installs it, or pip install 'hillock[synth]'"
+        ) from None
 
 
 def first_start(tool: Tool) -> bool:
@@ -90,15 +102,24 @@ def run_tool(tool: Tool, arguments: list[str], folder: Path, log: str) -> None:
     path = folder / log
     path.unlink(missing_ok=True)
     code = f"import sys, {tool.module} as package; sys.exit(package.{tool.function}(sys.argv[1:]))"
-    done = subprocess.run([sys.executable, "-P", "-c", code, *arguments], cwd=folder, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, *arguments],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     if done.returncode == 0:
         return
     logged = path.read_text(errors="replace") if path.exists() else ""
     ended = f"was killed by signal {-done.returncode}" if done.returncode < 0 else f"failed, status {done.returncode}"
     reason = _reason(logged) or _reason(done.stdout) or "it gave no reason"
-    raise HillockError(f"{tool.name} {version} {ended}: {reason}; its log is {path}. "
-                       f"{_way_out(done.returncode, logged + done.stdout)}")
+    raise HillockError(
+        f"{tool.name} {version} {ended}: {reason}; its log is {path}. {_way_out(done.returncode, logged + done.stdout)}"
+    )
 
 
 def _reason(text: str) -> str:
@@ -121,8 +142,10 @@ def read_output(path: Path, tool: Tool) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise HillockError(f"{tool.name} ended without an error, but {path} cannot be read ({error}): remove {path.parent} "
-                           f"and run 'make synth' again") from None
+        raise HillockError(
+            f"{tool.name} ended without an error, but {path} cannot be read ({error}): remove "
+            f"{path.parent} and run 'make synth' again"
+        ) from None
     return dict(values)
 
 
@@ -139,9 +162,8 @@ def read_placement(report: dict[str, Any]) -> tuple[dict[str, int], float, tuple
     ("<async>") are left out, and fmax is that of the one clock.
     """
     placed = {name: report["utilization"].get(name, {}).get("used", 0) for name in PLACED}
-    (clock, figures), = report["fmax"].items()
-    paths = [entry["path"] for entry in report["critical_paths"]
-             if entry["from"] == entry["to"] == f"posedge {clock}"]
+    ((clock, figures),) = report["fmax"].items()
+    paths = [entry["path"] for entry in report["critical_paths"] if entry["from"] == entry["to"] == f"posedge {clock}"]
     return placed, round(figures["achieved"], 2), _hops(paths[0])
 
 

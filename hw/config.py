@@ -5,13 +5,12 @@ from math import ceil
 
 from .problems import Problems
 
-__all__ = ["REGION_SHIFT", "CoreConfig"]
+__all__ = ["RANGES", "REGION_SHIFT", "CoreConfig"]
 
 REGION_SHIFT = 21
 """Every region of the bus is a window of `1 << REGION_SHIFT` addresses."""
 
-# name: (smallest, largest, what it is)
-_RANGES = {
+RANGES = {
     "lanes": (1, 128, "weights added per clock cycle"),
     "weight_bits": (4, 16, "width of a signed weight"),
     "potential_bits": (4, 32, "width of a signed membrane potential"),
@@ -25,13 +24,14 @@ _RANGES = {
     "classes": (1, 1 << 12, "output neurons that have a spike counter"),
     "input_queue": (4, 1 << 12, "input words that may wait for the core"),
 }
+"""Of each field of `CoreConfig`: smallest value, largest value, what it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoreConfig:
     """What distinguishes one generated core from another.
 
-    Every field is a positive integer with the range and meaning given in `_RANGES`; all that is out of range is
+    Every field is a positive integer with the range and meaning given in `RANGES`; all that is out of range is
     reported together as a `HillockError`. What may change between two inferences (threshold, leak shift, number of
     timesteps, ...) is a register, not a field here.
     """
@@ -51,7 +51,7 @@ class CoreConfig:
 
     def __post_init__(self) -> None:
         problems = Problems("core configuration")
-        for name, (low, high, meaning) in _RANGES.items():
+        for name, (low, high, meaning) in RANGES.items():
             value = getattr(self, name)
             problems.require(
                 isinstance(value, int) and not isinstance(value, bool) and low <= value <= high,

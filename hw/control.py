@@ -136,8 +136,6 @@ class Control(wiring.Component):
         m.d.comb += [offset.eq(bus.adr[:REGION_SHIFT]), number.eq(bus.adr[REGION_SHIFT:])]
 
         error = Signal(data.StructLayout({field.name: 1 for field in ERRORS}))
-        with m.If(self.illegal_input):
-            m.d.sync += error.input_address.eq(1)
 
         # What the access goes to: the word of a region, its slice or lane, and whether there is such a thing.
         part, last_part, exists = Signal(config.part_bits), Signal(), Signal()
@@ -197,6 +195,10 @@ class Control(wiring.Component):
                     m.d.sync += error.load_while_running.eq(1)
                 with m.Else():
                     m.d.comb += slice_stb.eq(1)
+
+        # Last, so that one that comes while errors are cleared is not lost.
+        with m.If(self.illegal_input):
+            m.d.sync += error.input_address.eq(1)
         return m
 
     def _elaborate_read(self, m: Module, number: Value, part: Value, error: Value, read_value: Value) -> None:

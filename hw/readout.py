@@ -19,7 +19,7 @@ class Readout(wiring.Component):
     By count: a spike in a timestep after the first `delay` counts for its class; the highest count wins. By potential:
     when the sequencer has finished, the potentials of the last layer are read one after another and the highest wins.
     Either way a tie goes to the lowest index, and the decision is offered when the marker of the last timestep has
-    left the core: by count in the next cycle, by potential `SCAN_LATENCY + outputs` cycles after `finished` at the
+    left the core: by count in the next cycle, by potential `SCAN_LATENCY + outputs - 1` cycles after `finished` at the
     earliest.
 
     Members
@@ -30,8 +30,8 @@ class Readout(wiring.Component):
         From the sequencer.
     timesteps, delay, by_potential, outputs : in
         Registers.
-    look_word, look_lane, looks : out
-        The potential that the readout wants to see `SCAN_LATENCY - 2` cycles later, and whether it wants to.
+    look_word, looks : out
+        The potential word that the readout wants to see `SCAN_LATENCY - 2` cycles later, and whether it wants to.
     lanes : in
         What is seen of the word that was asked for.
     lane, seen : in, out

@@ -46,7 +46,7 @@ class Sequencer(wiring.Component):
     decided : in
         The result of the inference has been taken: go idle.
     descriptor : out
-        While idle, that of `inspected.layer`, two cycles later; when finished, that of the last layer.
+        While idle, that of `inspected.layer`, three cycles later; when finished, that of the last layer.
     """
 
     CHANGE = 3

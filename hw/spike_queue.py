@@ -28,7 +28,7 @@ class SpikeQueue(wiring.Component):
 
     A word that enters is offered as a token `LATENCY` cycles later; from then on a token leaves in every cycle in
     which it is taken, without a gap between words. After the spikes of a word with `last` comes the marker. A word
-    without spikes costs nothing unless it is the last.
+    without spikes must not enter unless it is the last.
 
     The queue holds the words of one fire pass of the largest layer, and has no back-pressure: whoever starts a fire
     pass waits until the queue is `free` and then reserves it.

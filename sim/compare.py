@@ -183,6 +183,7 @@ def _compare_cycles(
     last, end = network.layers[-1].name, (network.timesteps, len(network.layers), 1, 0)
     if measured.words_late:
         found.append((end, Difference("a word of a fire pass", None, None, last, None, "in the next cycle", "later")))
+    result.cycle_mismatches += abs(len(timeline.output) - len(measured.output))  # one side has no cycle at all
     for at, (wanted, got) in enumerate(zip(timeline.output, measured.output, strict=False)):
         if wanted[0] != got[0]:
             result.cycle_mismatches += 1

@@ -130,7 +130,7 @@ def check_image(network: Network, image: IntArray | None, events: object = None)
             pixels.shape == (network.inputs,), f"the image must have shape ({network.inputs},), not {pixels.shape}"
         )
         problems.require(
-            np.issubdtype(pixels.dtype, np.integer) and pixels.min() >= 0 and pixels.max() <= 255,
+            np.issubdtype(pixels.dtype, np.integer) and ((pixels >= 0) & (pixels <= 255)).all(),
             "pixels must be integers from 0 to 255",
         )
     problems.raise_any()

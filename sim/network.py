@@ -193,7 +193,7 @@ class Network:
                 weights = connection.synapses.weights
                 digest.update(repr((connection.source, connection.synapses.kind, weights.shape)).encode())
                 digest.update(weights.astype("<i8").tobytes())
-            if layer.currents is not None:
+            if layer.currents is not None and layer.currents.any():  # zeros are the same as none
                 digest.update(layer.currents.astype("<i8").tobytes())
         return digest.hexdigest()
 

@@ -113,8 +113,8 @@ class Bench {
     }
 
     // One clock cycle: `settle` shows the outputs of the cycle, `clock` ends it.
-    void settle() { core_.clk = 0; core_.eval(); dump(); }
-    void clock() { core_.clk = 1; core_.eval(); dump(); ++now_; }
+    void settle() { core_.clk = 0; core_.eval(); }
+    void clock() { dump(); core_.clk = 1; core_.eval(); dump(); ++now_; }
     void tick() { settle(); clock(); }
 
     void dump() {

@@ -23,8 +23,12 @@ STAT = """{"creator": "Yosys 0.70", "modules": {}, "design": {"num_cells": 8512,
 
 def piece(kind, delay, source, sink):
     (cell, port), (to_cell, to_port) = source.rsplit("/", 1), sink.rsplit("/", 1)
-    return {"type": kind, "delay": delay, "from": {"cell": cell, "port": port, "loc": [1, 2]},
-            "to": {"cell": to_cell, "port": to_port, "loc": [1, 3]}}
+    return {
+        "type": kind,
+        "delay": delay,
+        "from": {"cell": cell, "port": port, "loc": [1, 2]},
+        "to": {"cell": to_cell, "port": to_port, "loc": [1, 3]},
+    }
 
 
 LUT, CARRY = "readout.counts.0.0_DO_LUT4_Z", "readout.count_TRELLIS_FF_Q_3_DI_CCU2C_S1$CCU2_COMB"
@@ -42,8 +46,11 @@ PATH = [
 PIN = [piece("routing", 99, "adr$tr_io/O", "x_TRELLIS_FF_Q/DI")]
 REPORT = {
     "fmax": {CLOCK: {"achieved": 93.66804504, "constraint": 100}},
-    "utilization": {"TRELLIS_COMB": {"available": 83640, "used": 6565}, "DP16KD": {"available": 208, "used": 24},
-                    "TRELLIS_FF": {"available": 83640, "used": 3464}},
+    "utilization": {
+        "TRELLIS_COMB": {"available": 83640, "used": 6565},
+        "DP16KD": {"available": 208, "used": 24},
+        "TRELLIS_FF": {"available": 83640, "used": 3464},
+    },
     "critical_paths": [
         {"from": "<async>", "to": f"posedge {CLOCK}", "path": PIN},
         {"from": f"posedge {CLOCK}", "to": f"posedge {CLOCK}", "path": PATH},
@@ -71,7 +78,13 @@ def tools(monkeypatch):
 
 def test_cells_are_those_of_the_whole_design():
     assert read_cells(json.loads(STAT)) == {
-        "LUT4": 4203, "CCU2C": 729, "TRELLIS_FF": 3464, "TRELLIS_DPR16X4": 83, "DP16KD": 24, "MULT18X18D": 0}
+        "LUT4": 4203,
+        "CCU2C": 729,
+        "TRELLIS_FF": 3464,
+        "TRELLIS_DPR16X4": 83,
+        "DP16KD": 24,
+        "MULT18X18D": 0,
+    }
 
 
 def test_placement_reads_the_clock_and_the_path_between_registers():
@@ -91,8 +104,10 @@ def test_placement_reads_the_clock_and_the_path_between_registers():
 
 def test_result_in_words(tools, tmp_path):
     result = synthesize(SMALL, folder=tmp_path)
-    assert result.summary == ("from queue.tokens__valid through 1 LUT level and 1 carry chain to readout.count: "
-                              "1.6 ns of logic, 3.0 ns of routing")
+    assert result.summary == (
+        "from queue.tokens__valid through 1 LUT level and 1 carry chain to readout.count: "
+        "1.6 ns of logic, 3.0 ns of routing"
+    )
     assert not result.met
     assert result.lut4_per_lane == 4203 / 2
     assert SynthesisResult.from_dict(json.loads(json.dumps(result.as_dict()))) == result
@@ -109,7 +124,10 @@ def test_progress_names_every_step_and_the_first_start(tools, tmp_path):
     synthesize(SMALL, folder=tmp_path, progress=Progress(console))
     told = console.file.getvalue().splitlines()
     assert [re.sub(r"\d+\.\d s$", "T", line) for line in told if line.startswith("[")] == [
-        "[1/3] Verilog  T", "[2/3] synthesis (Yosys)  T", "[3/3] place and route (nextpnr-ecp5)  T"]
+        "[1/3] Verilog  T",
+        "[2/3] synthesis (Yosys)  T",
+        "[3/3] place and route (nextpnr-ecp5)  T",
+    ]
     assert [line.split()[0] for line in told if "first time" in line] == ["Yosys"]
 
 
@@ -127,10 +145,16 @@ def test_result_is_used_again_while_nothing_changed(tools, tmp_path, monkeypatch
     assert report.read_bytes() == content
 
 
-@pytest.mark.parametrize("damage", [
-    lambda text: text[:-40], lambda text: text.replace("4203", "4204"), lambda text: "[]", lambda text: "",
-    lambda text: text.replace('"checksum"', '"sum"'),
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:-40],
+        lambda text: text.replace("4203", "4204"),
+        lambda text: "[]",
+        lambda text: "",
+        lambda text: text.replace('"checksum"', '"sum"'),
+    ],
+)
 def test_damaged_report_is_made_again(tools, tmp_path, damage):
     synthesize(SMALL, folder=tmp_path)
     (report,) = tmp_path.glob("*/report.json")
@@ -144,8 +168,11 @@ def test_damaged_report_is_made_again(tools, tmp_path, damage):
 
 def test_missing_package_tells_how_to_install_it(tmp_path):
     tool = yowasp.Tool("Yosys", "no-such-package", "run", "yosys.wasm")
-    with pytest.raises(HillockError, match=r"Yosys: the package no-such-package is not installed: run 'make synth'.*"
-                                           r"hillock\[synth\]"):
+    with pytest.raises(
+        HillockError,
+        match=r"Yosys: the package no-such-package is not installed: run 'make synth'.*"
+        r"hillock\[synth\]",
+    ):
         yowasp.run_tool(tool, [], tmp_path, "yosys.log")
 
 
@@ -169,8 +196,11 @@ def test_failing_tool_is_named_with_its_log_and_its_last_error(tool, tmp_path):
     (tmp_path / "yosys.log").write_text("ERROR: of an earlier run\n")
     log = "ERROR: first\nERROR: Assert failed\nend\n"
     program = f"print('2.46 Executing ABC9'); open('yosys.log', 'w').write({log!r})"
-    with pytest.raises(HillockError, match=r"^Yosys 0.70 failed, status 1: ERROR: Assert failed; its log is "
-                                           r".*yosys\.log\. The same input"):
+    with pytest.raises(
+        HillockError,
+        match=r"^Yosys 0.70 failed, status 1: ERROR: Assert failed; its log is "
+        r".*yosys\.log\. The same input",
+    ):
         yowasp.run_tool(tool, [program, "1"], tmp_path, "yosys.log")
 
 

@@ -1,0 +1,300 @@
+"""The readout: counts and their delay, both kinds of decision with their ties and cycles, and what the bus sees."""
+
+import random
+from collections import Counter, deque
+
+import pytest
+from amaranth.sim import Simulator
+
+from hillock.hw.config import CoreConfig
+from hillock.hw.readout import Readout
+
+LANES, CLASSES, NEURONS = 4, 6, 14
+CONFIG = CoreConfig(lanes=LANES, classes=CLASSES, max_neurons=NEURONS, potential_words=8, potential_bits=12, current_bits=12)
+LOW, HIGH = -(1 << 11), (1 << 11) - 1
+MARKER = None
+SEEN_AFTER = Readout.SCAN_LATENCY - 2
+"""Cycles from `look_word` to `lanes`."""
+
+
+class Bench:
+    """Drives a readout cycle by cycle, plays the neuron array to its looks, and counts the cycles.
+
+    `memory` holds the potential words; `shown` is what the outputs were in the last cycle.
+    """
+
+    def __init__(self, ctx, dut, memory=()):
+        self.ctx, self.dut = ctx, dut
+        self.memory = memory
+        self.now = 0
+        self.asked = deque([0] * SEEN_AFTER)
+        self.looks = []
+
+    async def cycle(self):
+        ctx, dut = self.ctx, self.dut
+        word = self.asked.popleft()
+        if self.memory:
+            ctx.set(dut.lanes, self.memory[word % len(self.memory)])
+        names = ("looks", "look_word", "seen", "class_count")
+        _, _, valid, index, *rest = await ctx.tick().sample(
+            dut.decision.valid, dut.decision.payload, *(getattr(dut, name) for name in names)
+        )
+        self.valid, self.index, self.looking, word, self.seen, self.count = valid, index, *rest
+        self.asked.append(word)
+        if self.looking:
+            self.looks.append(word)
+        self.now += 1
+
+    async def pulse(self, name):
+        self.ctx.set(getattr(self.dut, name), 1)
+        await self.cycle()
+        self.ctx.set(getattr(self.dut, name), 0)
+
+    def registers(self, *, timesteps, delay=0, outputs=CLASSES, by_potential=False, potential_base=0):
+        for name, value in dict(locals()).items():
+            if name != "self":
+                self.ctx.set(getattr(self.dut, name), value)
+
+    async def send(self, token, gap=0):
+        """`gap` cycles in which a token waits to leave, then the one in which it does."""
+        ctx, dut = self.ctx, self.dut
+        ctx.set(dut.token, {"address": 0 if token is MARKER else token, "marker": token is MARKER})
+        for _ in range(gap):
+            await self.cycle()
+        ctx.set(dut.leaves, 1)
+        await self.cycle()
+        ctx.set(dut.leaves, 0)
+
+    async def counts(self):
+        values = []
+        for n in range(CLASSES):
+            self.ctx.set(self.dut.class_index, n)
+            await self.cycle()
+            values.append(self.count)
+        return values
+
+    async def take(self):
+        """Take the decision, which must be on offer in this cycle and gone in the next; returns it."""
+        self.ctx.set(self.dut.decision.ready, 1)
+        await self.cycle()
+        assert self.valid
+        self.ctx.set(self.dut.decision.ready, 0)
+        index = self.index
+        await self.cycle()
+        assert not self.valid
+        assert self.index == index  # what was decided last stays
+        return index
+
+
+def simulate(test, memory=()):
+    """Run `test(bench)`, a coroutine, on a fresh readout."""
+    dut = Readout(CONFIG)
+    ran = []
+
+    async def testbench(ctx):
+        await test(Bench(ctx, dut, memory))
+        ran.append(True)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    assert ran == [True]
+
+
+def decided(counts):
+    """The highest count, ties to the lowest index."""
+    return max(range(CLASSES), key=lambda n: (counts[n], -n))
+
+
+@pytest.mark.parametrize("gaps", [0, 3], ids=["back_to_back", "gaps"])
+def test_counts_and_decides_like_a_model(gaps, seed):
+    """Inferences one after another: the decision comes in the cycle after the last marker, and waits to be taken."""
+    rng = random.Random(seed)
+    ties = Counter()
+
+    async def test(bench):
+        for _ in range(60):
+            timesteps = rng.randint(1, 8)
+            delay = rng.randrange(timesteps)
+            chances = [rng.choice([0.0, 0.2, 0.8, 1.0]) for _ in range(NEURONS)]
+            steps = [[n for n in range(NEURONS) if rng.random() < chances[n]] for _ in range(timesteps)]
+            counts = [sum(n in step for step in steps[delay:]) for n in range(CLASSES)]
+            ties[counts.count(max(counts)) > 1] += 1
+
+            bench.registers(timesteps=timesteps, delay=delay)
+            await bench.pulse("begin")
+            assert not bench.valid
+            for step in steps:
+                for token in [*step, MARKER]:
+                    await bench.send(token, rng.randint(0, gaps))
+                    assert not bench.valid
+            for _ in range(rng.choice([1, 1, 5])):
+                await bench.cycle()
+                assert bench.valid
+                assert bench.index == decided(counts)
+            assert await bench.take() == decided(counts)
+            assert await bench.counts() == counts
+
+    simulate(test)
+    assert min(ties[True], ties[False]) > 0
+
+
+@pytest.mark.parametrize(
+    ("steps", "delay", "counts", "decision"),
+    [
+        ([[]], 0, [0, 0, 0, 0, 0, 0], 0),
+        ([[5]], 0, [0, 0, 0, 0, 0, 1], 5),
+        ([[2, 4]], 0, [0, 0, 1, 0, 1, 0], 2),
+        ([[4], [2]], 0, [0, 0, 1, 0, 1, 0], 2),  # the lower index, though it came second
+        ([[4], [4], [2], [2]], 0, [0, 0, 2, 0, 2, 0], 2),
+        ([[1], [1], [3]], 2, [0, 0, 0, 1, 0, 0], 3),  # what came before is not counted
+        ([[1], [1], [3]], 1, [0, 1, 0, 1, 0, 0], 1),
+        ([[1], [1], [3]], 3, [0, 0, 0, 0, 0, 0], 0),
+        ([[6, 13], [7, 8], [5, 13]], 0, [0, 0, 0, 0, 0, 1], 5),  # without a counter: not counted, not decided for
+        ([[0], [0], [0, 1], [1], [1], [1]], 0, [3, 4, 0, 0, 0, 0], 1),
+        ([[3]] * 300, 0, [0, 0, 0, 300, 0, 0], 3),
+    ],
+)
+def test_count(steps, delay, counts, decision):
+    async def test(bench):
+        bench.registers(timesteps=len(steps), delay=delay)
+        await bench.pulse("begin")
+        for step in steps:
+            for token in [*step, MARKER]:
+                await bench.send(token)
+        await bench.cycle()
+        assert bench.valid
+        assert await bench.take() == decision
+        assert await bench.counts() == counts
+
+    simulate(test)
+
+
+def test_begin_clears_the_counts():
+    async def test(bench):
+        bench.registers(timesteps=1)
+        await bench.pulse("begin")
+        for token in [1, 3, MARKER]:
+            await bench.send(token)
+        await bench.cycle()
+        assert await bench.take() == 1
+        assert await bench.counts() == [0, 1, 0, 1, 0, 0]
+        await bench.pulse("begin")
+        assert await bench.counts() == [0] * CLASSES
+        for token in [5, MARKER]:
+            await bench.send(token)
+        await bench.cycle()
+        assert await bench.take() == 5
+        assert await bench.counts() == [0, 0, 0, 0, 0, 1]
+
+    simulate(test)
+
+
+def test_a_decision_waits_and_is_offered_once():
+    async def test(bench):
+        bench.registers(timesteps=1)
+        await bench.pulse("begin")
+        for token in [2, MARKER]:
+            await bench.send(token)
+        for _ in range(50):
+            await bench.cycle()
+            assert (bench.valid, bench.index) == (1, 2)
+        await bench.take()
+        bench.ctx.set(bench.dut.decision.ready, 1)
+        for _ in range(20):
+            await bench.cycle()
+            assert not bench.valid
+
+    simulate(test)
+
+
+def words_of(potentials, base, lanes=LANES):
+    """The memory that holds these potentials from word `base`; HIGH, which would win, everywhere else."""
+    padded = [HIGH] * (base * lanes) + potentials
+    padded += [HIGH] * (8 * lanes - len(padded))
+    return [padded[n : n + lanes] for n in range(0, len(padded), lanes)]
+
+
+POTENTIALS = [
+    [0],
+    [-5],
+    [LOW],
+    [LOW] * 5,
+    [-3, -2, -9],
+    [7, 7, 7],
+    [-1, -1],
+    [LOW, LOW + 1],
+    [-1, 0, -1],
+    [LOW, HIGH, HIGH],
+    [-9, -8, -8, -7, -10, -7, -9, -7],
+    [0] * 13 + [1],
+    [5, *[4] * 13],
+]
+
+
+@pytest.mark.parametrize("marker_first", [True, False], ids=["marker_first", "marker_late"])
+def test_decides_by_potential(marker_first, seed):
+    """In one readout after another: the highest, ties to the lowest index, the first in the first cycle that it can be."""
+    rng = random.Random(seed)
+    drawn = [[rng.choice((LOW, HIGH, rng.randint(LOW, HIGH), -1, 0, 1)) for _ in range(rng.randint(1, NEURONS))] for _ in range(40)]
+
+    async def test(bench):
+        dut = bench.dut
+        for potentials in [*POTENTIALS, *drawn]:
+            outputs, base = len(potentials), rng.randrange(4)
+            bench.memory = words_of(potentials, base)
+            bench.registers(timesteps=1, outputs=outputs, by_potential=True, potential_base=base)
+            await bench.pulse("begin")
+            for _ in range(3):
+                await bench.cycle()
+            bench.looks.clear()
+            if marker_first:
+                await bench.send(MARKER)
+            bench.ctx.set(dut.finished, 1)
+            for _ in range(dut.SCAN_LATENCY + outputs - 1):
+                await bench.cycle()
+                assert not bench.valid
+            if not marker_first:
+                for _ in range(rng.randint(0, 9)):
+                    await bench.cycle()
+                    assert not bench.valid
+                await bench.send(MARKER)
+            await bench.cycle()
+            assert bench.valid
+            assert bench.looks == [base + n // LANES for n in range(outputs)]
+            best = max(range(outputs), key=lambda n: (potentials[n], -n))
+            assert await bench.take() == best, potentials
+            bench.ctx.set(dut.finished, 0)
+
+    simulate(test, memory=[[0] * LANES])
+
+
+def test_the_bus_sees_one_lane_in_the_next_cycle(seed):
+    rng = random.Random(seed)
+
+    async def test(bench):
+        for _ in range(40):
+            values = [rng.randint(LOW, HIGH) for _ in range(LANES)]
+            lane = rng.randrange(LANES)
+            bench.memory = [values]
+            bench.ctx.set(bench.dut.lane, lane)
+            await bench.cycle()
+            await bench.cycle()
+            assert bench.seen == values[lane]
+            assert not bench.looking
+
+    simulate(test)
+
+
+def test_a_decision_by_count_does_not_look():
+    async def test(bench):
+        bench.registers(timesteps=1)
+        await bench.pulse("begin")
+        await bench.send(MARKER)
+        bench.ctx.set(bench.dut.finished, 1)
+        for _ in range(30):
+            await bench.cycle()
+        assert bench.looks == []
+
+    simulate(test, memory=[[0] * LANES])

@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from .config import REGION_SHIFT, CoreConfig
 from .formats import write_port
@@ -137,15 +138,18 @@ class Control(wiring.Component):
 
         error = Signal(data.StructLayout({field.name: 1 for field in ERRORS}))
 
-        # What the access goes to: the word of a region, its slice or lane, and whether there is such a thing.
+        # What the access goes to: the word of a region, its slice or lane, and whether there is such a thing. The
+        # address is there a cycle before it matters, so what follows from it is taken from registers.
         part, last_part, exists = Signal(config.part_bits), Signal(), Signal()
+        is_there, is_last_part = Signal(), Signal()
         m.d.comb += [part.eq(offset[: config.part_bits]), self.lane.eq(part)]
+        m.d.sync += [exists.eq(is_there), last_part.eq(is_last_part)]
         with m.Switch(number):
             for entry in REGIONS:
                 with m.Case(entry.number):
                     if entry.parts is None:
                         count = len(REGISTERS) if entry.name == "registers" else config.classes
-                        m.d.comb += [self.index.eq(offset), exists.eq(offset < count)]
+                        m.d.comb += [self.index.eq(offset), is_there.eq(offset < count)]
                         continue
                     m.d.comb += self.index.eq(offset[config.part_bits :])
                     words, slice_count = config.potential_words, 0
@@ -154,8 +158,8 @@ class Control(wiring.Component):
                         slice_count = slices(bits)
                     counts = {None: 0, "slice": slice_count, "lane": config.lanes}
                     written, read = (part < counts[name] for name in entry.parts)
-                    m.d.comb += exists.eq((self.index < words) & Mux(bus.we, written, read))
-                    m.d.comb += last_part.eq(part == slice_count - 1)
+                    m.d.comb += is_there.eq((self.index < words) & Mux(bus.we, written, read))
+                    m.d.comb += is_last_part.eq(part == slice_count - 1)
 
         read_value = Signal(BUS_BITS)
         with m.If(exists & ((number == region("registers").number) | ~self.busy)):
@@ -255,9 +259,10 @@ class Control(wiring.Component):
     ) -> None:
         """Shift the slices of one word in; the last one writes it, in the cycle after the acknowledgement."""
         staged = Signal(self._staged_bits, reset_less=True)
-        next_part, staged_for = Signal.like(part), Signal(BUS_ADDRESS_BITS, reset_less=True)
-        here = Cat(self.index, number)
-        in_order = (part == 0) | ((part == next_part) & (staged_for == here))
+        depth = max(memory_shape(name, self._config)[0] for name in _LOADABLE)
+        here = Cat(self.index[: ceil_log2(max(2, depth))], number)  # no more of the index, since the word exists
+        next_part, staged_for, in_order = Signal.like(part), Signal(len(here), reset_less=True), Signal()
+        m.d.sync += in_order.eq((part == 0) | ((part == next_part) & (staged_for == here)))
         with m.If(slice_stb & in_order):
             m.d.sync += [staged.eq(Cat(staged[BUS_BITS:], self.bus.dat_w)), next_part.eq(part + 1), staged_for.eq(here)]
         with m.If(slice_stb & ~in_order):

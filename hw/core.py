@@ -156,6 +156,7 @@ class Core(wiring.Component):
         # The result.
         m.d.comb += [
             readout.token.eq(output_queue.tokens.payload),
+            readout.offered.eq(self.spikes.valid),
             readout.leaves.eq(self.spikes.valid & self.spikes.ready),
             readout.begin.eq(sequencer.begin),
             readout.finished.eq(sequencer.finished),
@@ -165,6 +166,7 @@ class Core(wiring.Component):
             readout.by_potential.eq(control.by_potential),
             readout.outputs.eq(control.outputs),
             readout.lanes.eq(array.seen),
+            array.seen_lane.eq(readout.look_lane),
             sequencer.decided.eq(self.decision.valid & self.decision.ready),
         ]
         wiring.connect(m, readout.decision, wiring.flipped(self.decision))

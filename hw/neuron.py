@@ -7,7 +7,21 @@ from amaranth.lib.wiring import In, Out
 from .config import CoreConfig
 from .formats import Operation, neuron_layout
 
-__all__ = ["NeuronUpdate", "decide", "saturate", "select", "settle", "settle_control", "settle_control_layout"]
+__all__ = [
+    "CHOICE",
+    "NeuronUpdate",
+    "choose",
+    "decide",
+    "saturate",
+    "select",
+    "settle",
+    "settle_control",
+    "settle_control_layout",
+]
+
+
+CHOICE = data.StructLayout({"resets": 1, "leaks_reset": 1, "leaks_potential": 1})
+"""What one lane does with its potential: replace it, and take the leak from the new or the old one, or from neither."""
 
 
 def settle_control_layout(config: CoreConfig) -> data.StructLayout:
@@ -72,21 +86,27 @@ def decide(potential: Value, base: Value, control: data.View) -> tuple[Value, Va
     return fires, (base - control.subtrahend)[: len(potential)].as_signed()
 
 
-def select(potential: Value, reset: Value, fires: Value, control: data.View) -> tuple[Value, Value]:
+def choose(fires: Value, control: data.View) -> dict[str, Value]:
+    """The fields of `CHOICE` for a neuron that fires, or does not."""
+    resets = fires | control.force
+    return {
+        "resets": resets,
+        "leaks_reset": resets & control.leak_reset,
+        "leaks_potential": Mux(resets, control.leak_original, control.leak_idle),
+    }
+
+
+def select(potential: Value, reset: Value, choice: data.View, leak_shift: Value) -> tuple[Value, Value]:
     """(potential before the leak, what the leak takes away).
 
     Leak then reset by subtraction, V - (V >> k) - R, is computed as (V - R) - (V >> k): the same integers, and one
     subtractor serves both orders.
     """
     bits = len(potential)
-    resets = fires | control.force
-    kept = Mux(resets, reset, potential)
-    leak_from = Mux(
-        resets,
-        Mux(control.leak_reset, reset, Mux(control.leak_original, potential, 0)),
-        Mux(control.leak_idle, potential, 0),
-    )
-    return kept.as_signed(), (leak_from[:bits].as_signed() >> control.leak_shift)[:bits].as_signed()
+    kept = Mux(choice.resets, reset, potential)
+    # Three signals and one gate for each bit; nested multiplexers would take two.
+    leak_from = (reset & choice.leaks_reset.replicate(bits)) | (potential & choice.leaks_potential.replicate(bits))
+    return kept.as_signed(), (leak_from[:bits].as_signed() >> leak_shift)[:bits].as_signed()
 
 
 def settle(kept: Value, leak: Value) -> Value:
@@ -129,8 +149,10 @@ class NeuronUpdate(wiring.Component):
         control = Signal(settle_control_layout(config))
         m.d.comb += [added.eq(self.potential + self.operand), total.eq(saturate(added))]
         m.d.comb += [control[name].eq(value) for name, value in settle_control(config, self.kind, self.neuron).items()]
+        choice = Signal(CHOICE)
         fires, reset = decide(total, Mux(control.from_zero, 0, total), control)
-        kept, leak = select(total, reset, fires, control)
+        m.d.comb += [choice[name].eq(value) for name, value in choose(fires, control).items()]
+        kept, leak = select(total, reset, choice, control.leak_shift)
         with m.If(self.kind == Operation.INTEGRATE):
             m.d.comb += self.result.eq(total)
         with m.Else():

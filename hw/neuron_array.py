@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import CoreConfig
 from .formats import Operation, neuron_layout, operation_layout, spike_word_layout, write_port
-from .neuron import decide, saturate, select, settle, settle_control, settle_control_layout
+from .neuron import CHOICE, choose, decide, saturate, select, settle, settle_control, settle_control_layout
 
 __all__ = ["NeuronArray"]
 
@@ -20,9 +20,11 @@ class NeuronArray(wiring.Component):
 
     The stages, counted from the cycle in which the operation is at the port: 0 address the memories (the synapse
     memory, the largest, one cycle earlier), 1 capture their words, 2 add (INTEGRATE writes its result here), 3 compare
-    with the threshold, 4 reset and select the leak, 5 leak and write (FIRE and PRELOAD). An INTEGRATE or FIRE may follow an INTEGRATE on the same word in any later cycle: the
-    result is forwarded. After a FIRE or PRELOAD the same word may be addressed `WRITE_STAGE + 1` cycles later, and no
-    INTEGRATE may be issued `WRITE_STAGE - ADD_STAGE` cycles later, when both would write; the sequencer sees to it.
+    with the threshold, 4 reset and select the leak, 5 leak and write (FIRE and PRELOAD).
+
+    An INTEGRATE or FIRE may follow an INTEGRATE on the same word in any later cycle: the result is forwarded. After a
+    FIRE or PRELOAD the same word may be addressed `WRITE_STAGE + 1` cycles later, and no INTEGRATE may be issued
+    `WRITE_STAGE - ADD_STAGE` cycles later, when both would write; the sequencer sees to it.
 
     An operation that is not valid changes nothing and is how others look into the memories: `seen` shows, `SEEN_STAGE`
     cycles later, the potentials (PRELOAD), the weights shifted to the potential's unit (INTEGRATE) or the currents
@@ -36,8 +38,8 @@ class NeuronArray(wiring.Component):
         Address of the synapse word of the operation that comes in the next cycle.
     spikes, spikes_valid, to_next, to_output : out
         The spikes of a FIRE, `SPIKE_STAGE` cycles after it; valid for words with a spike and for the last of a layer.
-    seen : out
-        One signed value for each lane, see above.
+    seen_lane, seen : in, out
+        The lane looked at, two cycles before it shows, and one signed value for each lane, 0 in all but that one.
     neuron : out
         The parameters of the layer of the operation in stage 2.
     trace_* : out
@@ -65,6 +67,7 @@ class NeuronArray(wiring.Component):
                 "spikes_valid": Out(1),
                 "to_next": Out(1),
                 "to_output": Out(1),
+                "seen_lane": In(range(max(2, config.lanes))),
                 "seen": Out(potentials),
                 "neuron": Out(neuron_layout(config)),
                 "trace_valid": Out(1),
@@ -123,21 +126,21 @@ class NeuronArray(wiring.Component):
         # The layer's parameters follow the operation: read in stage 1, prepared in stage 2, used in 3 and 4.
         neuron = self.neuron
         control3 = Signal(settle_control_layout(config))
-        control4 = Signal(settle_control_layout(config))
+        leak_shift4 = Signal(config.leak_shift_bits, reset_less=True)
         in_layer3 = Signal(lanes)
-        m.d.sync += [neuron.eq(layer.data), control4.eq(control3)]
+        m.d.sync += [neuron.eq(layer.data), leak_shift4.eq(control3.leak_shift)]
         m.d.sync += [control3[name].eq(value) for name, value in settle_control(config, op[2].kind, neuron).items()]
-        m.d.sync += in_layer3.eq(Cat(~op[2].last | (lane < op[2].last_lanes) for lane in range(lanes)))
+        m.d.sync += in_layer3.eq(
+            Mux(op[2].kind == Operation.FIRE, Cat(~op[2].last | (lane < op[2].last_lanes) for lane in range(lanes)), 0)
+        )
 
         # Forwarding: an INTEGRATE writes at the end of stage 2, too late for the next two reads of the same word.
         integrates2, from_zero2 = Signal(), Signal()
         m.d.comb += from_zero2.eq(settle_control(config, op[2].kind, neuron)["from_zero"])
-        repeated1, repeated2 = Signal(), Signal()
+        repeated1, repeats2, repeated2 = Signal(), Signal(), Signal(lanes)
         m.d.comb += integrates2.eq(valid[2] & (op[2].kind == Operation.INTEGRATE))
-        m.d.sync += [
-            repeated1.eq(integrates2 & (op[2].potential_word == op[0].potential_word)),
-            repeated2.eq(integrates2 & (op[2].potential_word == op[1].potential_word)),
-        ]
+        m.d.comb += repeats2.eq(integrates2 & (op[2].potential_word == op[1].potential_word))
+        m.d.sync += repeated1.eq(integrates2 & (op[2].potential_word == op[0].potential_word))
 
         integrates1, shows_operand1, shows_potential1 = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -146,14 +149,24 @@ class NeuronArray(wiring.Component):
             shows_operand1.eq(~valid[1] & ~shows_potential1),
         ]
 
-        writes5 = valid[5] & (op[5].kind != Operation.INTEGRATE)
+        # What is looked at shows in one lane and is 0 in the others: `seen` takes an OR and no multiplexer.
+        # The longest path begins with `repeated2`, so each lane has its own. In hidden lanes its value is of no
+        # account; there they differ, or else synthesis would make one register of them.
+        hidden2, hides1 = Signal(lanes), Cat(self.seen_lane != lane for lane in range(lanes))
+        m.d.sync += [
+            hidden2.eq(Mux(valid[1], 0, hides1)),
+            repeated2.eq(Mux(valid[1], repeats2.replicate(lanes), hides1)),
+        ]
+
+        writes5 = Signal()
+        m.d.sync += writes5.eq(valid[4] & (op[4].kind != Operation.INTEGRATE))
         m.d.comb += [
             write.en.eq(integrates2 | writes5),
             write.addr.eq(Mux(writes5, op[5].potential_word, op[2].potential_word)),
         ]
         spikes4, spikes5 = Signal(lanes), Signal(lanes)
         m.d.sync += spikes5.eq(spikes4)
-        fires3, seen3, written, results5 = [], [], [], []
+        spikes3, seen3, written, results5 = [], [], [], []
         for lane in range(lanes):
             here = slice(lane * bits, (lane + 1) * bits)
             weight = synapse1[lane * config.weight_bits : (lane + 1) * config.weight_bits].as_signed()
@@ -168,29 +181,37 @@ class NeuronArray(wiring.Component):
             m.d.sync += [
                 held2.eq(Mux(shows_operand1, 0, Mux(repeated1, sum3, potential.data[here]))),
                 operand2.eq(Mux(shows_potential1, 0, Mux(integrates1, weight << config.fraction_bits, extra))),
-                sum3.eq(sum2),
+                sum3.eq(Mux(hidden2[lane], 0, sum2)),
                 base3.eq(Mux(from_zero2, 0, sum2)),
             ]
             added2 = Signal(signed(bits + 1), name=f"added2_{lane}")
-            m.d.comb += [added2.eq(Mux(repeated2, sum3, held2) + operand2), sum2.eq(saturate(added2))]
+            m.d.comb += [added2.eq(Mux(repeated2[lane], sum3, held2) + operand2), sum2.eq(saturate(added2))]
             fires, reset = decide(sum3, base3, control3)
-            kept, leak = select(sum4, reset4, spikes4[lane], control4)
+            spike3, choice4 = Signal(name=f"spike3_{lane}"), Signal(CHOICE, name=f"choice4_{lane}", reset_less=True)
+            m.d.comb += spike3.eq(fires & in_layer3[lane])
+            m.d.sync += [choice4[name].eq(value) for name, value in choose(spike3, control3).items()]
+            kept, leak = select(sum4, reset4, choice4, leak_shift4)
             m.d.sync += [reset4.eq(reset), sum4.eq(sum3), kept5.eq(kept), leak5.eq(leak)]
             m.d.comb += result5.eq(settle(kept5, leak5))
-            fires3.append(fires)
+            spikes3.append(spike3)
             seen3.append(sum3)
             written.append(Mux(writes5, result5, sum2))
             results5.append(result5)
 
         # Whole words at once: the lanes one by one would make the Verilog of a wide core slow to write.
-        m.d.sync += spikes4.eq(Cat(fires3) & in_layer3 & (op[3].kind == Operation.FIRE).replicate(lanes))
+        m.d.sync += spikes4.eq(Cat(spikes3))
         m.d.comb += [write.data.eq(Cat(written)), self.seen.eq(Cat(seen3)), self.trace_potentials.eq(Cat(results5))]
-        fires4 = valid[4] & (op[4].kind == Operation.FIRE)
+        # Most of the search for a spike is done where the spikes come from: the queues have little time left for it.
+        fires4, some4 = Signal(), Signal(-(-lanes // 4))
+        m.d.sync += [
+            fires4.eq(valid[3] & (op[3].kind == Operation.FIRE)),
+            some4.eq(Cat(Cat(spikes3[lane : lane + 4]).any() for lane in range(0, lanes, 4))),
+        ]
         m.d.comb += [
             self.spikes.spikes.eq(spikes4),
             self.spikes.word.eq(op[4].word),
             self.spikes.last.eq(op[4].last),
-            self.spikes_valid.eq(fires4 & (op[4].last | spikes4.any())),
+            self.spikes_valid.eq(fires4 & (op[4].last | some4.any())),
             self.to_next.eq(op[4].to_next),
             self.to_output.eq(op[4].to_output),
             self.trace_valid.eq(valid[5] & (op[5].kind == Operation.FIRE)),

@@ -1,6 +1,6 @@
 """Counts the output spikes of each class and decides."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,18 +24,18 @@ class Readout(wiring.Component):
 
     Members
     -------
-    token, leaves : in
-        An output token, and whether it leaves the core in this cycle.
+    token, offered, leaves : in
+        An output token, whether there is one, and whether it leaves the core in this cycle.
     begin, finished, potential_base : in
         From the sequencer.
     timesteps, delay, by_potential, outputs : in
         Registers.
     look_word, looks : out
         The potential word that the readout wants to see `SCAN_LATENCY - 2` cycles later, and whether it wants to.
-    lanes : in
-        What is seen of the word that was asked for.
+    look_lane, lanes : out, in
+        The lane that is wanted of the word that was asked for, and the word two cycles later, 0 in all other lanes.
     lane, seen : in, out
-        Which of `lanes` the bus wants to see while the readout does not look, and the value there one cycle later.
+        Which lane the bus wants to see while the readout does not look, and the value there four cycles later.
     decision : out stream
         One index for each inference; what was decided last stays in the payload.
     class_index, class_count : in, out
@@ -50,6 +50,7 @@ class Readout(wiring.Component):
         super().__init__(
             {
                 "token": In(token_layout(config)),
+                "offered": In(1),
                 "leaves": In(1),
                 "begin": In(1),
                 "finished": In(1),
@@ -59,6 +60,7 @@ class Readout(wiring.Component):
                 "by_potential": In(1),
                 "outputs": In(neuron_count),
                 "looks": Out(1),
+                "look_lane": Out(range(max(2, config.lanes))),
                 "look_word": Out(range(max(2, config.potential_words))),
                 "lanes": In(data.ArrayLayout(signed(config.potential_bits), config.lanes)),
                 "lane": In(range(max(2, config.lanes))),
@@ -87,24 +89,26 @@ class Readout(wiring.Component):
         m.submodules.counts = counts = memory.Memory(shape=COUNT_BITS, depth=max(2, config.classes), init=[])
         write, read = counts.write_port(), counts.read_port(domain="comb")
         touched = Signal(config.classes)
-        index, count, counting = Signal(config.address_bits), Signal(COUNT_BITS), Signal()
+        index, count, counting = Signal.like(read.addr), Signal(COUNT_BITS), Signal()
         m.d.comb += [
-            read.addr.eq(Mux(self.leaves, self.token.address, self.class_index)),
+            read.addr.eq(Mux(self.offered, self.token.address, self.class_index)),
             self.class_count.eq(Mux(touched.bit_select(read.addr, 1), read.data, 0)),
         ]
         m.d.sync += [
             counting.eq(event & (timestep > self.delay) & (self.token.address < config.classes)),
-            index.eq(self.token.address),
-            count.eq(self.class_count + 1),
+            index.eq(read.addr),
+            count.eq(self.class_count),
         ]
-        m.d.comb += [write.en.eq(counting), write.addr.eq(index), write.data.eq(count)]
+        m.d.comb += [write.en.eq(counting), write.addr.eq(index), write.data.eq(count + 1)]
 
-        best_count, best_class = Signal(COUNT_BITS), Signal(config.address_bits)
+        # The best is kept as it was before its last spike, like the count that it is compared with: one comparison of
+        # (count, lower index first) decides.
+        best_count, best_class, any_counted = Signal(COUNT_BITS), Signal.like(index), Signal()
         with m.If(self.begin):
-            m.d.sync += [touched.eq(0), best_count.eq(0), best_class.eq(0)]
+            m.d.sync += [touched.eq(0), any_counted.eq(0), best_class.eq(0)]
         with m.Elif(counting):
-            m.d.sync += touched.bit_select(index, 1).eq(1)
-            with m.If((count > best_count) | ((count == best_count) & (index < best_class))):
+            m.d.sync += [touched.bit_select(index, 1).eq(1), any_counted.eq(1)]
+            with m.If(~any_counted | (Cat(~index, count) > Cat(~best_class, best_count))):
                 m.d.sync += [best_count.eq(count), best_class.eq(index)]
 
         # The scan: asked for in stage 0, compared in the last.
@@ -124,11 +128,16 @@ class Readout(wiring.Component):
             )
             m.d.sync += [late.eq(early) for late, early in zip(behind, delayed, strict=True)]
             delayed = behind
-            if stage == self.SCAN_LATENCY - 2:
+            if stage == NeuronArray.SEEN_STAGE - 2:
                 scan_lane = behind[2]
         compares, candidate, _ = delayed
-        selected = Mux(self.finished, scan_lane, self.lane)
-        m.d.sync += self.seen.eq(Array(self.lanes[i] for i in range(config.lanes))[selected])
+        m.d.sync += self.look_lane.eq(Mux(self.finished, scan_lane, self.lane))
+        # The others are 0.
+        together = [
+            Cat(lane[bit] for lane in map(Value.cast, (self.lanes[i] for i in range(config.lanes)))).any()
+            for bit in range(config.potential_bits)
+        ]
+        m.d.sync += self.seen.eq(Cat(together))
 
         best_potential, best_neuron = Signal(signed(config.potential_bits)), Signal(config.address_bits)
         compared = Signal(range(config.max_neurons + 1))

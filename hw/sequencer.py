@@ -102,30 +102,36 @@ class Sequencer(wiring.Component):
         m.d.comb += [read.addr.eq(layer), preloading.eq(timestep == 0)]
 
         # The token that the layer would take now. A preload pass, and a layer without input, make their own markers.
-        makes_marker, takes_input, fires_outward = Signal(), Signal(), Signal()
+        makes_marker, takes_input, takes_spikes, fires_outward = Signal(), Signal(), Signal(), Signal()
         token = Signal(token_layout(config))
-        offered, taken = Signal(), Signal()
+        offered, taken, takes, waits = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            # `ready` looks at no more than it must: it is the beginning of the longest path through a queue.
+            waits.eq(fires_outward & ~self.output_free),
+            self.inputs.ready.eq(takes & takes_input & ~(self.inputs.payload.marker & waits)),
+            self.spikes.ready.eq(takes & takes_spikes & ~(self.spikes.payload.marker & waits)),
+            taken.eq(offered & ~(token.marker & waits)),
+        ]
         with m.If(makes_marker):
-            m.d.comb += [offered.eq(1), token.marker.eq(1)]
+            m.d.comb += [offered.eq(takes), token.marker.eq(1)]
         with m.Elif(takes_input):
-            m.d.comb += [offered.eq(self.inputs.valid), token.eq(self.inputs.payload), self.inputs.ready.eq(taken)]
+            m.d.comb += [offered.eq(takes & self.inputs.valid), token.eq(self.inputs.payload)]
         with m.Else():
-            m.d.comb += [offered.eq(self.spikes.valid), token.eq(self.spikes.payload), self.spikes.ready.eq(taken)]
+            m.d.comb += [offered.eq(takes & self.spikes.valid), token.eq(self.spikes.payload)]
 
         op = self.operation
         remaining = Signal(range(config.max_words + 1))
         change_left = Signal(range(self.CHANGE_SAME + 1))
         last_layer, last_step, walks_marker = Signal(), Signal(), Signal()
-        m.d.comb += [
-            last_layer.eq(layer + 1 == self.layer_count),
-            last_step.eq(timestep == self.timesteps),
-            self.busy.eq(1),
-        ]
+        one_word, two_words, ends = Signal(), Signal(), Signal()
+        # Registered: nothing here changes in the cycle before a walk ends.
+        m.d.sync += [last_layer.eq(layer + 1 == self.layer_count), last_step.eq(timestep == self.timesteps)]
+        m.d.comb += self.busy.eq(1)
         m.d.sync += self.valid.eq(0)
-        previous, step = Signal.like(self.synapse_word), Signal.like(self.synapse_word)
-        m.d.comb += [previous.eq(descriptor.synapse_base), step.eq(token.address)]
-        m.d.comb += self.synapse_word.eq(previous + step)
-        walked = Signal.like(self.synapse_word)
+        # The next synapse word: `stride` on from the one before, or the first one of the token that may be taken now.
+        walked, stride = Signal.like(self.synapse_word), Signal.like(descriptor.inputs)
+        address = Mux(takes_input, self.inputs.payload.address, self.spikes.payload.address)
+        m.d.comb += self.synapse_word.eq(Mux(takes, descriptor.synapse_base, walked) + Mux(takes, address, stride))
         m.d.sync += walked.eq(self.synapse_word)
 
         def end_walk(marker: Value) -> None:
@@ -144,8 +150,10 @@ class Sequencer(wiring.Component):
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += [self.busy.eq(0), previous.eq(self.inspected_synapse_word), step.eq(0)]
+                m.d.comb += self.busy.eq(0)
                 m.d.sync += [
+                    walked.eq(self.inspected_synapse_word),
+                    stride.eq(0),
                     op.eq(self.inspected),
                     layer.eq(self.inspected.layer),
                     descriptor.eq(read.data),
@@ -162,15 +170,19 @@ class Sequencer(wiring.Component):
                 m.d.sync += [
                     change_left.eq(change_left - 1),
                     descriptor.eq(arrived),
+                    stride.eq(arrived.inputs),
+                    one_word.eq(arrived.words == 1),
+                    two_words.eq(arrived.words == 2),
                     makes_marker.eq(preloading | ~arrived.has_input),
-                    takes_input.eq(layer == 0),
+                    takes_input.eq((layer == 0) & ~preloading & arrived.has_input),
+                    takes_spikes.eq((layer != 0) & ~preloading & arrived.has_input),
                     fires_outward.eq(arrived.is_output & ~preloading),
                 ]
                 with m.If(change_left == 0):
                     m.next = "TAKE"
 
             with m.State("TAKE"):
-                m.d.comb += taken.eq(offered & ~(token.marker & fires_outward & ~self.output_free))
+                m.d.comb += takes.eq(1)
                 m.d.comb += self.output_reserve.eq(taken & token.marker & fires_outward)
                 # Before there is a token this prepares an operation for nothing, and marks it as not valid.
                 m.d.sync += [
@@ -182,28 +194,29 @@ class Sequencer(wiring.Component):
                     ),
                     op.word.eq(0),
                     op.potential_word.eq(descriptor.potential_base),
-                    op.last.eq(descriptor.words == 1),
+                    op.last.eq(one_word),
+                    ends.eq(two_words),
                     op.last_lanes.eq(descriptor.last_lanes),
                     op.to_next.eq(~descriptor.is_output),
                     op.to_output.eq(descriptor.is_output),
                     remaining.eq(descriptor.words - 1),
                 ]
                 with m.If(taken):
-                    with m.If(descriptor.words == 1):
+                    with m.If(one_word):
                         end_walk(token.marker)
                     with m.Else():
                         m.next = "WALK"
 
             with m.State("WALK"):
-                m.d.comb += [previous.eq(walked), step.eq(descriptor.inputs)]
                 m.d.sync += [
                     self.valid.eq(1),
                     op.word.eq(op.word + 1),
                     op.potential_word.eq(op.potential_word + 1),
-                    op.last.eq(remaining == 1),
+                    op.last.eq(ends),
+                    ends.eq(remaining == 2),
                     remaining.eq(remaining - 1),
                 ]
-                with m.If(remaining == 1):
+                with m.If(ends):
                     end_walk(walks_marker)
 
             with m.State("FINISH"):

@@ -1,6 +1,6 @@
 """From words of spikes to one event after another: a queue, and the compaction that never steps over silence."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -11,16 +11,16 @@ from .formats import spike_word_layout, token_layout
 __all__ = ["SpikeQueue"]
 
 
-def _any_below(m: Module, bits: Value) -> Value:
-    """For every bit, whether a lower one is set; in logarithmic depth, where x & (x - 1) would ripple a carry."""
-    distance = 1
-    reached = Signal.like(bits, name="reached")
-    m.d.comb += reached.eq(bits << 1)
-    while distance < len(bits):
-        further = Signal.like(bits, name=f"reached{distance}")
-        m.d.comb += further.eq(reached | (reached << distance))
-        reached, distance = further, 2 * distance
-    return reached
+def _any_and_several(m: Module, bits: Value) -> tuple[Value, Value]:
+    """Whether a bit is set, and whether two or more are: four at a time, which is quick, and small in LUTs of four."""
+    some, several = bits, []
+    while len(some) > 1:
+        groups = [some[i : i + 4] for i in range(0, len(some), 4)]
+        several += [(group & (group - 1)[: len(group)]).any() for group in groups if len(group) > 1]
+        above = Signal(len(groups), name=f"some{len(groups)}")
+        m.d.comb += above.eq(Cat(group.any() for group in groups))
+        some = above
+    return some[0], Cat(several).any() if several else Const(0)
 
 
 class SpikeQueue(wiring.Component):
@@ -73,15 +73,17 @@ class SpikeQueue(wiring.Component):
         lowest = Signal(range(max(2, config.lanes)))
         remaining = Signal(config.lanes)
         any_left, spent, moves = Signal(), Signal(), Signal()
-        behind = _any_below(m, head.spikes)
+        # Subtracting one clears the lowest spike, by a carry chain: what is set before and clear after is the lowest.
+        cleared = Signal(config.lanes)
+        m.d.comb += cleared.eq(head.spikes - 1)
         for bit in range(len(lowest)):
             candidates = [lane for lane in range(config.lanes) if lane >> bit & 1]
-            first = Cat(head.spikes[lane] & ~behind[lane] for lane in candidates)
-            m.d.comb += lowest[bit].eq(first.any())
+            m.d.comb += lowest[bit].eq(Cat(head.spikes[lane] & ~cleared[lane] for lane in candidates).any())
+        any_spike, several = _any_and_several(m, head.spikes)
         m.d.comb += [
-            remaining.eq(head.spikes & behind),
-            any_left.eq(head.spikes.any()),
-            spent.eq(Mux(head.last, ~any_left, ~remaining.any())),
+            remaining.eq(head.spikes & cleared),
+            any_left.eq(any_spike),
+            spent.eq(Mux(head.last, ~any_spike, ~several)),
             moves.eq(loaded & (~self.tokens.valid | self.tokens.ready)),
             words.r_en.eq(~loaded | (moves & spent)),
         ]

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -126,6 +127,50 @@ def bench(
         Console().print(f"written: {folder / 'summary.json'}", highlight=False)
 
 
+@app.command()
+def synth(
+    lanes: Annotated[list[int] | None, typer.Option(help="Lanes; may be given again, as may the next two.")] = None,
+    depth: Annotated[list[int] | None, typer.Option(help="Words of synapse memory.")] = None,
+    potential_bits: Annotated[list[int] | None, typer.Option(help="Width of a membrane potential.")] = None,
+    seed: Annotated[int, typer.Option(help="Of place and route.")] = 1,
+    folder: Annotated[Path, typer.Option(help="Where the results go.")] = Path("build/synth"),
+    record: Annotated[Path | None, typer.Option(help="Also put the table into this document.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Synthesize, place and route the core alone for an LFE5U-85F: area, clock and critical path."""
+    from hillock.hw.config import CoreConfig
+
+    from .silicon import render, update_document
+    from .synth import Progress as Steps
+    from .synth import synthesize
+
+    configs = [
+        CoreConfig(lanes=count, synapse_words=words, potential_bits=bits)
+        for count, words, bits in product(lanes or [16], depth or [1024], potential_bits or [16])
+    ]
+    steps = Steps(None if as_json else Console(stderr=True))
+    results = []
+    for config in configs:
+        steps.note(
+            f"{config.lanes} lanes, {config.synapse_words} synapse words, {config.potential_bits}-bit potentials"
+        )
+        results.append(synthesize(config, folder=folder, seed=seed, progress=steps))
+    if record:
+        update_document(record, results)
+    if as_json:
+        print(json.dumps([result.as_dict() for result in results], indent=2))
+    else:
+        Console().print(render(results))
+
+
+@app.command()
+def registers() -> None:
+    """Print docs/registers.md: everything that the bus can reach."""
+    from .register_docs import registers_markdown
+
+    print(registers_markdown(), end="")
+
+
 def main() -> None:
     """Run the command line; errors of ours become one message and exit status 2."""
     try:
@@ -133,6 +178,7 @@ def main() -> None:
     except HillockError as error:
         print(f"hillock: {error}", file=sys.stderr)
         sys.exit(_UNUSABLE)
-    except KeyboardInterrupt:
-        print("hillock: interrupted", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # what typer makes of a KeyboardInterrupt
+            print("hillock: interrupted", file=sys.stderr)
+        raise

@@ -1,9 +1,9 @@
 """Memory images in a folder, with a manifest that says what they are and proves that they are whole.
 
 `<memory>.bin` is what the bus loads, 32-bit little-endian slices in bus order; `<memory>.hex` has one memory word a
-line, for simulation and synthesis tools. `manifest.json` has the core's configuration, the network's digest, the size and
-sha256 of each file, and its own sha256 (of its text without it). It is written last, so a folder without one is
-unfinished.
+line, for simulation and synthesis tools. `manifest.json` has the core's configuration, the network's digest, the size
+and sha256 of each file, and the sha256 of its own text without that line. It is written last, so a folder without one
+is unfinished.
 """
 
 import hashlib

@@ -33,10 +33,12 @@ def load_model(name: str) -> Model:
         close = get_close_matches(name, known, 1)
         meant = f"; did you mean {close[0]!r}?" if close else ""
         raise HillockError(f"model {name!r}: must be one of {', '.join(known)}, or a folder with a model.json{meant}")
-    about = json.loads((folder / "model.json").read_text())
-    return Model(
-        network_file.load(folder / "network.hlk"),
-        about["data"]["name"],
-        about["float"]["accuracy"],
-        about["integer"]["accuracy"],
-    )
+    path = folder / "model.json"
+    try:
+        about = json.loads(path.read_text())
+        figures = about["data"]["name"], about["float"]["accuracy"], about["integer"]["accuracy"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HillockError(
+            f"{path}: it must be what `train` writes ({type(error).__name__}: {error}): train the model again"
+        ) from None
+    return Model(network_file.load(folder / "network.hlk"), *figures)

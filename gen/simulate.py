@@ -124,6 +124,11 @@ def simulate(
         raise HillockError(
             f"images must be from 1 to {len(dataset.test_images)}, as many as {dataset.name} holds out, not {count}"
         )
+    if not network.image_input or network.inputs != dataset.pixels:
+        takes = f"images of {network.inputs} pixels" if network.image_input else "events"
+        raise HillockError(
+            f"network {network.name!r} takes {takes}, and {dataset.name} has images of {dataset.pixels} pixels"
+        )
     done = step("memory images", 1)
     write_images(place(network, fit(network, lanes)), folder / "images")
     stored, config, network = read_images(folder / "images")

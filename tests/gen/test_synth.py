@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from hillock.gen import synth, yowasp
-from hillock.gen.synth import Progress, SynthesisResult, render, synthesize, to_markdown, update_document
+from hillock.gen.silicon import render, to_markdown, update_document
+from hillock.gen.synth import Progress, SynthesisResult, synthesize
 from hillock.gen.yowasp import Hop, read_cells, read_placement
 from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError

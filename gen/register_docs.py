@@ -49,7 +49,8 @@ def registers_markdown() -> str:
             "# Registers",
             "<!-- Printed by `python -m hillock.gen registers` from hw/registers.py; change it there. -->",
             _introduction(),
-            *_guide(config),
+            "## How to use it",
+            _guide(config),
             "## Regions",
             _regions(config),
             "## Registers",
@@ -81,59 +82,56 @@ def _address(name: str) -> str:
 def _introduction() -> str:
     return f"""\
 What a host reads and writes over the bus of a core: Wishbone classic, {BUS_BITS} bits, without byte selects. Addresses
-count {BUS_BITS}-bit words; on a bus that counts bytes, multiply them by {_BYTES}. A write is acknowledged in the next cycle,
-a read seven cycles after it began. Every access is acknowledged: what is illegal changes nothing, reads as 0, and sets a
-bit in `error`.
+count {BUS_BITS}-bit words; on a bus that counts bytes, multiply them by {_BYTES}. A write is acknowledged in the next
+cycle, a read seven cycles after it began. Every access is acknowledged: what is illegal changes nothing, reads as 0,
+and sets a bit in `error`.
 
 These tables have the digest `{table_digest():#010x}`, which a core built from them shows in `table`."""
 
 
-def _guide(config: CoreConfig) -> tuple[str, ...]:
-    synapses = region("synapses").base
-    part = config.part_bits
+def _guide(config: CoreConfig) -> str:
+    synapses, part = region("synapses").base, config.part_bits
     of_synapse, of_current = (slices(memory_shape(name, config)[1]) for name in ("synapses", "currents"))
     example = ", ".join(f"`{synapses + (5 << part | s):#x}`" for s in range(of_synapse))
-    return (
-        "## How to use it",
-        "Addresses and numbers in this section are those of the default configuration.",
-        f"""\
-**Find the core.** Read `identity` ({_address("identity")}): it must be {IDENTITY:#x}. Read `table`: it must be the digest
-that the program was built with. `geometry` and `capacity` say what the core can hold.""",
-        f"""\
+    return f"""\
+Addresses and numbers in this section are those of the default configuration.
+
+**Find the core.** Read `identity` ({_address("identity")}): it must be {IDENTITY:#x}. Read `table`: it must be the
+digest that the program was built with. `geometry` and `capacity` say what the core can hold.
+
 **Load a network**, while `status.busy` is 0 and no events are sent. The order of the steps does not matter, that of the
 slices does.
 
 1. Layers: {LAYER_RECORD_SLICES} slices for each layer record.
-2. Synapses: {of_synapse} slices for each word of {config.lanes} weights, lane 0 in the lowest bits. The word of the event
-   from address `a` for potential word `n` of a layer is `synapse_base + a + n * inputs`.
+2. Synapses: {of_synapse} slices for each word of {config.lanes} weights, lane 0 in the lowest bits. The word of the
+   event from address `a` for potential word `n` of a layer is `synapse_base + a + n * inputs`.
 3. Currents: {of_current} slices for each word, one word for each potential word, 0 where there is no current.
 4. Registers: `layers`, `inputs`, `timesteps`, `delay`, `decision_mode`, `outputs`.
 5. Read `error`: it must be 0.
 
-The slices of a memory word are written lowest first; the word takes effect with its last slice. Slice `s` of word `i` of
-the synapses is at `{synapses:#x} + (i << {part} | s)`: word 5 is written at {example}.
+The slices of a memory word are written lowest first; the word takes effect with its last slice. Slice `s` of word `i`
+of the synapses is at `{synapses:#x} + (i << {part} | s)`: word 5 is written at {example}.
 
 Before the first load the memories and registers hold what the core was generated with. An inference with `layers` or
-`timesteps` 0 does not end; `control.abort` ends it.""",
-        f"""\
+`timesteps` 0 does not end; `control.abort` ends it.
+
 **Run an inference on events.** With `inputs` not 0, an inference begins with the first word at the port `inputs`, which
 takes the events of a timestep, then a marker, for each of the `timesteps`. The bus has no part in it.
 
 **Run an inference on an image.** With `inputs` 0, write the pixels into the current words of the first layer, one to a
-lane, then 1 to `control` ({_address("control")}).""",
-        f"""\
-**Wait.** Poll `status` ({_address("status")}) until `done` is 1 and `busy` is 0. `done` rises with the decision, and `busy`
-falls when the decision has been taken at the port `decision`: if nothing listens there, tie its `ready` high. The `done`
-of an inference stays until the next one begins.
+lane, then 1 to `control` ({_address("control")}).
+
+**Wait.** Poll `status` ({_address("status")}) until `done` is 1 and `busy` is 0. `done` rises with the decision, and
+`busy` falls when the decision has been taken at the port `decision`: if nothing listens there, tie its `ready` high.
+The `done` of an inference stays until the next one begins.
 
 **Read the result.** `decision` is the winner, `cycles` the length of the inference in clock cycles, and the region
 `counts` the output spikes of each class. They stay until the next inference begins; with events that is when its first
-word arrives, so read before you send on. The final potentials are in the region `potentials`.""",
-        f"""\
+word arrives, so read before you send on. The final potentials are in the region `potentials`.
+
 **While an inference runs** the registers can be read; the other regions read as 0. Writes are refused and set
 `load_while_running`, but for two: `control.abort` gives up the inference, with all input and output that waits, and a
-write to `error` ({_address("error")}) clears the bits that are written as ones.""",
-    )
+write to `error` ({_address("error")}) clears the bits that are written as ones."""
 
 
 def _regions(config: CoreConfig) -> str:
@@ -164,11 +162,11 @@ def _regions(config: CoreConfig) -> str:
         for entry in REGIONS
     ]  # fmt: skip
     head = ("region", "base", "in bytes", "words", "word `i` is at base +", "written in", "read in", "content")
-    return (
-        f"Each is a window of {1 << REGION_SHIFT:#x} addresses. The part of an address is a {BUS_BITS}-bit slice of a memory "
-        "word, lowest first, or one\nlane of it, sign-extended: "
-        "`part_bits` wide, enough for the lanes and for the slices of a layer record.\n\n" + _table(head, rows)
-    )
+    about = f"""\
+Each is a window of {1 << REGION_SHIFT:#x} addresses. The part of an address is a {BUS_BITS}-bit slice of a memory word,
+lowest first, or one lane of it, sign-extended. It is `part_bits` wide: enough for the lanes, and for the slices of a
+layer record."""
+    return f"{about}\n\n{_table(head, rows)}"
 
 
 def _bits(field: Field, config: CoreConfig) -> str:

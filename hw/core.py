@@ -109,9 +109,11 @@ class Core(wiring.Component):
         input_queue = fifo.SyncFIFOBuffered(width=token.size, depth=config.input_queue)
 
         m.submodules.control = control
-        forget = ResetInserter(control.abort)
+        aborts = Signal()
+        m.d.sync += aborts.eq(control.abort)
+        forget = ResetInserter(aborts)
         m.submodules.sequencer = forget(sequencer)
-        m.submodules.array = forget(array)
+        m.submodules.array = array
         m.submodules.input_queue = forget(input_queue)
         m.submodules.next_queue = forget(next_queue)
         m.submodules.output_queue = forget(output_queue)
@@ -135,6 +137,7 @@ class Core(wiring.Component):
         m.d.comb += [
             array.operation.eq(sequencer.operation),
             array.valid.eq(sequencer.valid),
+            array.forget.eq(aborts),
             array.synapse_word.eq(sequencer.synapse_word),
             next_queue.word.eq(array.spikes),
             next_queue.valid.eq(array.spikes_valid & array.to_next),
@@ -175,7 +178,7 @@ class Core(wiring.Component):
             m.d.sync += [cycles.eq(Mux(image, 1, self.INPUT_LATENCY + 1)), done.eq(0)]
         with m.Elif(sequencer.busy & ~self.decision.valid & ~done):
             m.d.sync += cycles.eq(cycles + 1)
-        with m.If(control.abort):
+        with m.If(aborts):
             m.d.sync += done.eq(0)
         with m.Elif(self.decision.valid):
             m.d.sync += done.eq(1)

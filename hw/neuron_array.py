@@ -32,8 +32,8 @@ class NeuronArray(wiring.Component):
 
     Members
     -------
-    operation, valid : in
-        See `formats.operation_layout`.
+    operation, valid, forget : in
+        See `formats.operation_layout`; `forget` makes all operations under way invalid.
     synapse_word : in
         Address of the synapse word of the operation that comes in the next cycle.
     spikes, spikes_valid, to_next, to_output : out
@@ -62,6 +62,7 @@ class NeuronArray(wiring.Component):
             {
                 "operation": In(operation),
                 "valid": In(1),
+                "forget": In(1),
                 "synapse_word": In(range(max(2, config.synapse_words))),
                 "spikes": Out(spike_word_layout(config)),
                 "spikes_valid": Out(1),
@@ -112,7 +113,7 @@ class NeuronArray(wiring.Component):
         for stage in range(1, self.WRITE_STAGE + 1):
             op.append(Signal(self.operation.shape(), name=f"op{stage}"))
             valid.append(Signal(name=f"valid{stage}"))
-            m.d.sync += [op[stage].eq(op[stage - 1]), valid[stage].eq(valid[stage - 1])]
+            m.d.sync += [op[stage].eq(op[stage - 1]), valid[stage].eq(valid[stage - 1] & ~self.forget)]
         m.d.comb += [
             potential.addr.eq(op[0].potential_word),
             current.addr.eq(op[0].potential_word),
@@ -159,7 +160,7 @@ class NeuronArray(wiring.Component):
         ]
 
         writes5 = Signal()
-        m.d.sync += writes5.eq(valid[4] & (op[4].kind != Operation.INTEGRATE))
+        m.d.sync += writes5.eq(valid[4] & (op[4].kind != Operation.INTEGRATE) & ~self.forget)
         m.d.comb += [
             write.en.eq(integrates2 | writes5),
             write.addr.eq(Mux(writes5, op[5].potential_word, op[2].potential_word)),
@@ -204,7 +205,7 @@ class NeuronArray(wiring.Component):
         # Most of the search for a spike is done where the spikes come from: the queues have little time left for it.
         fires4, some4 = Signal(), Signal(-(-lanes // 4))
         m.d.sync += [
-            fires4.eq(valid[3] & (op[3].kind == Operation.FIRE)),
+            fires4.eq(valid[3] & (op[3].kind == Operation.FIRE) & ~self.forget),
             some4.eq(Cat(Cat(spikes3[lane : lane + 4]).any() for lane in range(0, lanes, 4))),
         ]
         m.d.comb += [

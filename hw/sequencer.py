@@ -30,7 +30,7 @@ class Sequencer(wiring.Component):
     operation, valid : out
         To the neuron array. While idle, `inspected` is passed on, with `valid` low.
     synapse_word : out
-        Synapse word of the operation in the next cycle.
+        Synapse word of the operation in the next cycle; while idle, of that in the same cycle.
     inspected, inspected_synapse_word : in
         What the bus looks at while the core is idle.
     output_free, output_reserve : in, out

@@ -65,7 +65,7 @@ def packed(values: list[int], width: int) -> bytes:
     """
     word = Bits().join(Bits(int=value, length=width) for value in reversed(values))
     padding = -len(word) % 32
-    return (Bits.from_zeros(padding) + word).bytes[::-1]
+    return bytes((Bits.from_zeros(padding) + word).bytes[::-1])
 
 
 # Words of weights and currents
@@ -339,8 +339,8 @@ def test_decode_is_the_inverse_of_encode(draw, lanes, widths):
         assert np.array_equal(one.potentials, other.potentials)
         assert np.array_equal(one.spikes, other.spikes)
     # Encoded again, the bytes are the same.
-    for one, other in zip(encode(placed(again, lanes)), encode(placement), strict=True):
-        assert one.data.tobytes() == other.data.tobytes()
+    for memory, before in zip(encode(placed(again, lanes)), encode(placement), strict=True):
+        assert memory.data.tobytes() == before.data.tobytes()
 
 
 def test_currents_that_are_all_zero_are_no_currents(seed):

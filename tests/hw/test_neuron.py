@@ -1,6 +1,6 @@
-"""The neuron against the integer contract, written down here once more: exhaustively at 4 bits, every corner at 16 and 32.
+"""The neuron against the integer contract, written down once more: exhaustively at 4 bits, each corner at 16 and 32.
 
-The Verilog of one neuron of each width is compiled, and `bench_neuron.cpp` evaluates it; the tests compare every result.
+The Verilog of one neuron of each width is compiled, `bench_neuron.cpp` evaluates it, and every result is compared.
 """
 
 import functools
@@ -74,12 +74,12 @@ def fire(potential, current, neuron, bits):
 def fire_words(neuron, pairs, bits):
     """The words that the bench writes for FIRE, one for each pair."""
     mask = (1 << bits) - 1
-    return pack([int(s) << bits | v & mask for s, v in (fire(*pair, neuron, bits) for pair in pairs)], bits)
+    return pack([int(s) << bits | v & mask for s, v in (fire(v, c, neuron, bits) for v, c in pairs)], bits)
 
 
 @functools.cache
 def integrate_words(pairs, bits):
-    return pack([integrate(*pair, bits) & (1 << bits) - 1 for pair in pairs], bits)
+    return pack([integrate(v, w, bits) & (1 << bits) - 1 for v, w in pairs], bits)
 
 
 def expected_words(kind, neuron, pairs, bits):
@@ -94,7 +94,7 @@ def pack(words, bits):
     return array("B" if bits == 4 else "Q", words).tobytes()
 
 
-class Neurons(wiring.Component):
+class Neurons(wiring.Component):  # type: ignore[misc]
     """One neuron of each width, each with its own ports."""
 
     def __init__(self):
@@ -125,7 +125,10 @@ def program(tmp_path_factory):
 
 def compare(program, bits, settings, pairs):
     """Evaluate every pair under every (kind, neuron) of `settings`; returns how many results were compared."""
-    fields = [(field.offset, (1 << field.width) - 1) for field in map(neuron_layout(CONFIGS[bits]).__getitem__, Neuron._fields)]
+    fields = [
+        (field.offset, (1 << field.width) - 1)
+        for field in map(neuron_layout(CONFIGS[bits]).__getitem__, Neuron._fields)
+    ]
     words = array("I")
     for kind, neuron in settings:
         raw = sum((value & mask) << offset for value, (offset, mask) in zip(neuron, fields, strict=True))

@@ -1,4 +1,4 @@
-"""The lanes' pipeline against a model that performs one operation after another: hazards, spikes, trace, looks, loading.
+"""The lanes against a model that performs one operation after another: hazards, spikes, trace, looks, loading.
 
 The model knows of cycles only when a result must show. `legal` spaces the operations as the class docstring demands.
 """
@@ -6,7 +6,7 @@ The model knows of cycles only when a result must show. `legal` spaces the opera
 import itertools
 import random
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from amaranth.sim import Simulator
@@ -15,7 +15,8 @@ from hillock.hw.config import CoreConfig
 from hillock.hw.formats import Operation, neuron_layout
 from hillock.hw.neuron_array import NeuronArray
 
-INTEGRATE, FIRE, PRELOAD = KINDS = (Operation.INTEGRATE, Operation.FIRE, Operation.PRELOAD)
+INTEGRATE, FIRE, PRELOAD = Operation.INTEGRATE, Operation.FIRE, Operation.PRELOAD
+KINDS: tuple[Any, ...] = (INTEGRATE, FIRE, PRELOAD)
 DRAIN = NeuronArray.WRITE_STAGE + 1
 WRITES_COINCIDE = NeuronArray.WRITE_STAGE - NeuronArray.ADD_STAGE
 
@@ -30,11 +31,12 @@ WIDTHS = {
 class Op(NamedTuple):
     """What is at the port in one cycle. Without `valid` it is a look."""
 
-    kind: Operation
+    kind: Any  # an Operation
     word: int
     layer: int = 0
     synapse: int = 0
     valid: bool = True
+    lane: int = 0  # the one that a look shows
 
 
 class Load(NamedTuple):
@@ -136,16 +138,16 @@ class Model:
 
 def legal(op, steps):
     """Whether the docstring lets `op` come after `steps`, those of the cycles up to the one before it."""
-    for distance, earlier in enumerate(reversed(steps[-DRAIN:]), 1):
-        if op.valid and earlier.valid and earlier.kind is not INTEGRATE and distance < DRAIN:
-            if op.word == earlier.word or (op.kind is INTEGRATE and distance == WRITES_COINCIDE):
-                return False
+    for distance, earlier in enumerate(reversed(steps[-(DRAIN - 1) :]), 1):
+        late = earlier.valid and earlier.kind is not INTEGRATE
+        if late and (op.word == earlier.word or (op.kind is INTEGRATE and distance == WRITES_COINCIDE)):
+            return False
     return True
 
 
 def random_steps(rng, count):
     """Legal operations at random, some not valid; few words at a time, for hazards."""
-    steps = []
+    steps: list[Op] = []
     while len(steps) < count:
         words = rng.sample(range(WORDS), rng.choice((1, 1, 2, 3)))
         kinds = rng.choice(((INTEGRATE,), (*[INTEGRATE] * 4, FIRE), (*[INTEGRATE] * 4, PRELOAD), KINDS, KINDS))
@@ -158,7 +160,7 @@ def random_steps(rng, count):
 
 def hazards(steps):
     """How often two operations met on one word: Counter of (kind, later kind, distance)."""
-    met = Counter()
+    met: Counter[tuple[Any, Any, int]] = Counter()
     for at, op in enumerate(steps):
         for distance, earlier in enumerate(reversed(steps[max(0, at - DRAIN) : at]), 1):
             if op.valid and earlier.valid and op.word == earlier.word:
@@ -166,39 +168,43 @@ def hazards(steps):
     return met
 
 
-def looks():
+def looks(lanes):
     """Steps that see everything there is, after the pipeline has been emptied."""
-    weights = [Op(INTEGRATE, 0, synapse=n, valid=False) for n in range(SYNAPSES)]
-    return [IDLE] * DRAIN + weights + [Op(kind, n, valid=False) for kind in (FIRE, PRELOAD) for n in range(WORDS)]
+    every = [Op(INTEGRATE, 0, synapse=n) for n in range(SYNAPSES)]
+    every += [Op(kind, n) for kind in (FIRE, PRELOAD) for n in range(WORDS)]
+    return [IDLE] * DRAIN + [op._replace(valid=False, lane=lane) for op in every for lane in range(lanes)]
+
+
+def at(steps, cycle):
+    """The operation in this cycle."""
+    return steps[cycle] if 0 <= cycle < len(steps) and isinstance(steps[cycle], Op) else IDLE
 
 
 def run(model, dut, steps):
     """Perform one step in each cycle and compare all that shows, and when. Returns how much of each was compared."""
     steps = [IDLE, *steps, *[IDLE] * DRAIN]
     parameters, seen, spikes, traced = {}, {}, {}, {}  # by the cycle in which they must show
-    compared = Counter()
+    compared: Counter[str] = Counter()
 
     def expect(cycle, op):
         parameters[cycle + dut.ADD_STAGE] = model.raw("layer", op.layer)
-        neurons, last = model.neurons(op.word), op.word in model.last
+        word, neurons, last = WORDS - 1 - op.word, model.neurons(op.word), op.word in model.last
         if op.valid:
             mask = model.perform(op)
             if op.kind is FIRE:
                 if mask or last:
-                    spikes[cycle + dut.SPIKE_STAGE] = (mask, WORDS - 1 - op.word, last, op.synapse & 1, op.synapse >> 1 & 1)
-                traced[cycle + dut.WRITE_STAGE] = (
-                    op.layer, WORDS - 1 - op.word, mask, model.potentials[op.word][:neurons])  # fmt: skip
+                    spikes[cycle + dut.SPIKE_STAGE] = (mask, word, last, op.synapse & 1, op.synapse >> 1 & 1)
+                traced[cycle + dut.WRITE_STAGE] = (op.layer, word, mask, model.potentials[op.word][:neurons])
         elif not any(step.valid for step in steps[max(0, cycle - DRAIN) : cycle]):
-            wanted = model.seen(op)
+            wanted = [value if lane == op.lane else 0 for lane, value in enumerate(model.seen(op))]
             seen[cycle + dut.SEEN_STAGE] = (op.kind, wanted[:neurons] if op.kind is PRELOAD else wanted)
 
     async def bench(ctx):
         for cycle, step in enumerate(steps):
-            op, following = (
-                one if isinstance(one, Op) else IDLE for one in (step, *steps[cycle + 1 : cycle + 2], IDLE)[:2]
-            )
+            before, op, following = (at(steps, cycle + n) for n in (-1, 0, 1))
             ctx.set(dut.valid, op.valid)
             ctx.set(dut.synapse_word, following.synapse)
+            ctx.set(dut.seen_lane, before.lane)
             ctx.set(dut.operation, {
                 "kind": op.kind, "layer": op.layer, "word": WORDS - 1 - op.word, "potential_word": op.word,
                 "last": op.word in model.last, "last_lanes": model.neurons(op.word),
@@ -251,7 +257,8 @@ def test_any_legal_sequence_equals_one_operation_after_another(widths, seed):
     depths = {"layer": LAYERS, "synapse": SYNAPSES, "current": WORDS}
     loads = [Load(memory, n) for memory, depth in depths.items() for n in range(depth) if rng.random() < 0.7]
     rng.shuffle(loads)
-    steps = [*first, *looks(), *loads, *looks(), *second, *looks()]
+    all_looks = looks(model.config.lanes)
+    steps = [*first, *all_looks, *loads, *all_looks, *second, *all_looks]
     compared = run(model, model.array(), steps)
 
     # Nothing of all this may have been left out by chance.
@@ -259,7 +266,9 @@ def test_any_legal_sequence_equals_one_operation_after_another(widths, seed):
     soon = itertools.product((INTEGRATE,), KINDS, range(1, DRAIN))
     late = itertools.product((FIRE, PRELOAD), KINDS, (DRAIN,))
     assert [hazard for hazard in (*soon, *late) if not met[hazard]] == []
-    assert not any(met[kind, later, distance] for kind in (FIRE, PRELOAD) for later in KINDS for distance in range(1, DRAIN))
+    assert not any(
+        met[kind, later, distance] for kind in (FIRE, PRELOAD) for later in KINDS for distance in range(1, DRAIN)
+    )
     assert min(compared[f"look {kind.name}"] for kind in KINDS) >= 3 * WORDS
     assert compared["spikes"] > 100
     assert compared["trace"] == sum(step.valid and step.kind is FIRE for step in first + second)
@@ -274,6 +283,6 @@ def test_a_result_is_forwarded_at_every_distance(kind, distance, seed):
     model = Model("saturating", rng)
     between = [Op(INTEGRATE, 1 + n % 2, synapse=n) for n in range(distance - 1)]
     chain = [step for n in range(6) for step in (Op(INTEGRATE, 4, synapse=n + 7), *between)]
-    compared = run(model, model.array(), [*chain, Op(kind, 4), *looks()])
+    compared = run(model, model.array(), [*chain, Op(kind, 4), *looks(model.config.lanes)])
     assert compared["look PRELOAD"] >= WORDS
     assert compared["trace"] == (kind is FIRE)

@@ -1,12 +1,14 @@
-"""The sequencer, cycle by cycle: the order of operations, the addresses of a walk, the gaps between layers, and its waits.
+"""The sequencer, cycle by cycle: the order of operations, the addresses of a walk, the gaps between layers, the waits.
 
 The model is a list of tokens in the order in which the contract runs them, and three rules: a token is taken when it is
 on offer and the walk before it has ended; its operations follow one in each cycle; after a marker the layer changes.
 """
 
+import itertools
 import random
 from collections import deque
-from typing import NamedTuple
+from math import inf
+from typing import Any, NamedTuple
 
 import pytest
 from amaranth.sim import Simulator
@@ -45,7 +47,7 @@ class Token(NamedTuple):
     """A token that is taken: from `source`, or (None) a marker that the sequencer makes itself."""
 
     layer: int
-    kind: Operation
+    kind: Any  # an Operation
     address: int | None
     source: str | None
 
@@ -87,13 +89,14 @@ def infer(layers, events, rng, *, stalls=0.0, blocked=0.0, image=False, loaded=F
     """
     dut = Sequencer(CONFIG, descriptors=[] if loaded else [record.raw() for record in layers])
     change = dut.CHANGE_SAME if len(layers) == 1 else dut.CHANGE
-    performed = []
+    performed: list[int] = []  # cycles, of each inference from its own beginning
+    first: list[int] = []
 
     async def inference(ctx):
         tokens = deque(tokens_of(layers, events))
         waiting = {name: deque(t.address for t in tokens if t.source == name) for name in ("inputs", "spikes")}
         offering = dict.fromkeys(waiting, False)
-        ready, finished = None, None  # the cycle from which the next token may be taken, and when all is written
+        begun, ready, finished = False, inf, inf  # the next token may be taken; all is written
         operations, synapses = {}, {}  # by cycle
         idle = rng.randint(1, 4)
         now = 0
@@ -107,16 +110,15 @@ def infer(layers, events, rng, *, stalls=0.0, blocked=0.0, image=False, loaded=F
             free = rng.random() >= blocked
             ctx.set(dut.output_free, free)
             ctx.set(dut.start, image and now == idle)
-            decided = finished is not None and now >= finished + 3
+            decided = now >= finished + 3
             ctx.set(dut.decided, decided)
             inspected = (now - 1) % CONFIG.potential_words  # in the last cycle
             ctx.set(dut.inspected.potential_word, now % CONFIG.potential_words)
 
             # What must happen in this cycle.
-            begins = ready is None and (now == idle if image else offering["inputs"])
-            busy = ready is not None
+            busy, begins = begun, not begun and (now == idle if image else offering["inputs"])
             taken, reserves = None, False
-            if tokens and busy and now >= ready:
+            if tokens and now >= ready:
                 token, record = tokens[0], layers[tokens[0].layer]
                 outward = token.kind is Operation.FIRE and record.is_output
                 if (token.source is None or offering[token.source]) and (free or not outward):
@@ -128,15 +130,16 @@ def infer(layers, events, rng, *, stalls=0.0, blocked=0.0, image=False, loaded=F
                     if not tokens:
                         finished = now + record.words + dut.CHANGE_SAME
             if begins:
-                ready = now + GO
-            done = finished is not None and now >= finished
+                begun, ready = True, now + GO
+            done = now >= finished
 
             _, _, valid, operation, synapse, *got = await ctx.tick().sample(
                 dut.valid, dut.operation, dut.synapse_word, dut.begin, dut.busy, dut.finished, dut.output_reserve,
                 dut.inputs.ready, dut.spikes.ready, dut.descriptor,
             )  # fmt: skip
             descriptor = got.pop()
-            accepts = [taken is not None and taken.source == name for name in ("inputs", "spikes")]
+            got[-2:] = (readies and offering[name] for name, readies in zip(offering, got[-2:], strict=True))
+            accepts = [taken is not None and taken.source == name for name in offering]
             about = f"cycle {now}, {len(tokens)} tokens left"
             assert got == [begins, busy, done, reserves, *accepts], about
             performs = {name: operation[name] for name in FIELDS} if valid else None
@@ -168,14 +171,15 @@ def infer(layers, events, rng, *, stalls=0.0, blocked=0.0, image=False, loaded=F
                 await ctx.tick()
             ctx.set(dut.layer_write.en, 0)
         await inference(ctx)
-        performed.append("next")
+        first.extend(performed)
         await inference(ctx)
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    return performed[: performed.index("next")]
+    assert len(performed) == 2 * len(first)
+    return first
 
 
 def random_events(layers, timesteps, rng):
@@ -206,15 +210,13 @@ def test_every_cycle_of_random_inferences(network, stalls, blocked, seed):
     image = not layers[0].has_input
     loaded = rng.random() < 0.5
     performed = infer(layers, events, rng, stalls=stalls, blocked=blocked, image=image, loaded=loaded)
-    walks = sum(
-        record.words * (1 + sum(len(step[n]) + 1 for step in events)) for n, record in enumerate(layers)
-    )
+    walks = sum(record.words * (1 + sum(len(step[n]) + 1 for step in events)) for n, record in enumerate(layers))
     assert len(performed) == walks
 
 
 def gaps(performed):
     """Idle cycles between operations, where there are any."""
-    return [later - earlier - 1 for earlier, later in zip(performed, performed[1:], strict=False) if later > earlier + 1]
+    return [later - earlier - 1 for earlier, later in itertools.pairwise(performed) if later > earlier + 1]
 
 
 def test_walks_follow_each_other_without_a_gap(seed):
@@ -266,28 +268,27 @@ def test_an_image_begins_with_start_only():
 
 
 def test_while_idle_it_shows_what_the_bus_inspects(seed):
-    """The operation in the next cycle, not valid; the synapse word at once; the descriptor three cycles later."""
+    """Operation (not valid) and synapse word in the next cycle, the descriptor two cycles after them."""
     rng = random.Random(seed)
     layers = [HIDDEN, OUTPUT, ENCODER, SMALL]
     dut = Sequencer(CONFIG, descriptors=[record.raw() for record in layers])
 
     async def bench(ctx):
-        shown = deque([None] * 3)
-        for _ in range(40):
+        inspected = []
+        for cycle in range(40):
             layer, word, synapse = rng.randrange(4), rng.randrange(32), rng.randrange(256)
+            inspected.append((layer, word, synapse))
             ctx.set(dut.inspected, {"kind": Operation.FIRE, "layer": layer, "potential_word": word})
             ctx.set(dut.inspected_synapse_word, synapse)
-            _, _, valid, operation, seen, descriptor = await ctx.tick().sample(
+            _, _, valid, operation, synapse, descriptor = await ctx.tick().sample(
                 dut.valid, dut.operation, dut.synapse_word, dut.descriptor
             )
             assert not valid
-            assert seen == synapse
-            if shown[-1]:
-                before, word_before = shown[-1]
-                assert (operation.kind, operation.layer, operation.potential_word) == (Operation.FIRE, before, word_before)
-            if earliest := shown.popleft():
-                assert descriptor.as_bits() == layers[earliest[0]].raw()
-            shown.append((layer, word))
+            if cycle >= 1:
+                assert operation.kind is Operation.FIRE
+                assert (operation.layer, operation.potential_word, synapse) == inspected[cycle - 1]
+            if cycle >= 3:
+                assert descriptor.as_bits() == layers[inspected[cycle - 3][0]].raw()
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)

@@ -1,7 +1,7 @@
 """The spike queue, cycle by cycle: {gaps between words or not} x {back-pressure or not} x lanes.
 
-The model is one sentence: a token is on offer `LATENCY` cycles after its word, or in the cycle after the token before it
-was taken, whichever is later.
+The model is one sentence: a token is on offer `LATENCY` cycles after its word, or in the cycle after the token before
+it was taken, whichever is later.
 """
 
 import random
@@ -32,13 +32,14 @@ def run(config, passes, rng, *, gaps=0.0, stalls=0.0):
     `stalls` are the chances of a cycle without a word and without `ready`. Returns (cycle, token) of each token taken.
     """
     dut = SpikeQueue(config)
-    waiting = deque()  # (cycle in which its word entered, token), in order
-    taken, log = -1, []
+    waiting: deque[tuple[int, int | None]] = deque()  # (cycle in which its word entered, token), in order
+    taken = -1
+    log: list[tuple[int, int | None]] = []
 
     async def bench(ctx):
         nonlocal taken
         now, free = 0, True
-        sending, left = deque(), deque(passes)
+        left = deque(passes)
 
         async def cycle(word=None, reserve=False):
             """One clock cycle, with a word entering or not."""
@@ -53,8 +54,8 @@ def run(config, passes, rng, *, gaps=0.0, stalls=0.0):
             ctx.set(dut.tokens.ready, ready)
             _, _, valid, payload, is_free = await ctx.tick().sample(dut.tokens.valid, dut.tokens.payload, dut.free)
 
-            due = max(waiting[0][0] + dut.LATENCY, taken + 1) if waiting else None
-            offered = waiting and now >= due
+            due = max(waiting[0][0] + dut.LATENCY, taken + 1) if waiting else now + 1
+            offered = now >= due
             got = (MARKER if payload.marker else payload.address) if valid else "nothing"
             assert got == (waiting[0][1] if offered else "nothing"), f"cycle {now}, taken so far: {log}"
             free = free or (now == due and waiting[0][1] is MARKER)
@@ -70,12 +71,12 @@ def run(config, passes, rng, *, gaps=0.0, stalls=0.0):
                 await cycle()
             if left:
                 words = left.popleft()
-                sending = [(n, word, n == len(words) - 1) for n, word in enumerate(words)]
                 await cycle(reserve=True)
-                for word in sending:
+                for n, spikes in enumerate(words):
                     while rng.random() < gaps:
                         await cycle()
-                    await cycle(word if word[1] or word[2] else None)
+                    last = n == len(words) - 1
+                    await cycle((n, spikes, last) if spikes or last else None)
             elif waiting:
                 await cycle()
         for _ in range(dut.LATENCY + 2):

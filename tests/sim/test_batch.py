@@ -119,6 +119,16 @@ def test_events_that_could_saturate_are_taken_in_order():
     assert golden.run(net, image=images[0]).layers[1].potentials.tolist() == [[27]]
 
 
+def test_what_follows_from_events_taken_in_order_is_right_too():
+    # As above: 27 stays below 90 and nothing reaches the last layer, where the plain sum, 100, would fire.
+    net = image_network([[100], [100], [-100]], [[1]], threshold=90)
+    result = run_batch(net, np.array([[BRIGHT, BRIGHT, BRIGHT]]))
+    assert result.in_order == 1
+    assert result.spikes.tolist() == [[[3, 0, 0]]]
+    assert result.sop.tolist() == [[0, 3, 0]]
+    assert result.counts.tolist() == [[0]]
+
+
 @pytest.mark.parametrize(
     ("weights", "in_order"),
     [
@@ -173,6 +183,18 @@ def test_currents_saturate_without_being_taken_in_order():
     result = run_batch(net, images)
     assert result.in_order == 0
     assert result.counts.tolist() == [[1, 0]]  # 100 + 100 -> 127 fires
+    assert_equal(result, expected(net, images))
+
+
+def test_a_current_that_saturated_shows_later():
+    # Pixel 60 fires in t = 2. Output 0: 100 + 50 -> 127 in t = 1, then 127 - 100 + 50 = 77; had it not saturated, 100.
+    # Output 1: 95, and 90, which lies between the two.
+    net = image_network([[-100, 0]], threshold=127, timesteps=2)
+    readout = dataclasses.replace(net.layers[-1], preload=100, currents=np.array([50, -5]), fires=False)
+    net = dataclasses.replace(net, layers=(net.layers[0], readout), decision=Decision.POTENTIAL)
+    images = np.array([[60]])
+    result = run_batch(net, images)
+    assert (result.in_order, result.decisions_at.tolist()) == (0, [[0, 1]])
     assert_equal(result, expected(net, images))
 
 

@@ -107,7 +107,7 @@ def fire(step: int, layer: int, cycle: int) -> Callable[[Measured], None]:
     return lambda measured: measured.fire.__setitem__((step, layer), cycle)
 
 
-def events(edit: Callable[[list], object]) -> Callable[[Measured], None]:
+def events(edit: Callable[[list], object]) -> Callable[[Measured], object]:
     return lambda measured: edit(measured.output) and None
 
 
@@ -168,7 +168,7 @@ CASES: dict[str, Case] = {
         "output event 9 at layer out: expected [None], got []",
     ),
     "output event too many": (
-        events(lambda output: output.append((90, 2)) or True),
+        events(lambda output: output.extend([(90, 2)])),
         (0, 0, 1, 1),
         "output event 10 at layer out, cycle 90: expected [], got [2]",
     ),
@@ -252,6 +252,17 @@ def test_the_first_of_several_differences_is_named(number):
     assert str(result.first) == STAGES[number][2]
 
 
+@pytest.mark.parametrize("name", ["spikes", "potentials"])
+def test_of_one_layer_the_first_timestep_and_then_the_lowest_neuron_is_named(name):
+    measured = perfect()
+    for step, neuron in ((2, 0), (1, 2), (1, 1), (2, 2)):
+        getattr(measured, name)[1][step, neuron] ^= 1
+    result = compare(NETWORK, TRACE, measured, TIMELINE)
+    assert sum(counts(result)) == 4
+    assert result.first is not None
+    assert (result.first.timestep, result.first.neuron) == (2, 1)
+
+
 def test_of_one_neuron_the_spike_comes_before_the_potential_and_both_before_cycle_and_decision():
     measured = dataclasses.replace(perfect(), decision=0, decision_cycle=1)
     measured.fire[0, 0] += 1
@@ -273,10 +284,9 @@ def test_a_missing_timestep_comes_behind_what_differs_before_it():
 
 def test_all_differences_are_counted():
     measured = perfect()
-    for part in measured.spikes:
-        np.logical_not(part, out=part)
-    for part in measured.potentials:
-        part += 1
+    for spikes, potentials in zip(measured.spikes, measured.potentials, strict=True):
+        np.logical_not(spikes, out=spikes)
+        potentials += 1
     measured.fire[:] += 1
     result = compare(NETWORK, TRACE, measured, TIMELINE)
     assert counts(result) == (18, 18, 6, 0)
@@ -301,10 +311,12 @@ def test_without_a_timeline_cycles_are_not_compared():
 
 def test_nothing_compared_is_not_equal():
     assert not Comparison().equal
-    everything = {"inferences": 1, "spikes_compared": 1, "potentials_compared": 1, "results_compared": 1}
-    assert Comparison(**everything).equal
-    for name in everything:
-        assert not Comparison(**(everything | {name: 0})).equal, name
+    something = Comparison(inferences=1, spikes_compared=1, potentials_compared=1, results_compared=1)
+    assert something.equal
+    for name in ("inferences", "spikes_compared", "potentials_compared", "results_compared"):
+        less = dataclasses.replace(something)
+        setattr(less, name, 0)
+        assert not less.equal, name
 
 
 @pytest.mark.parametrize("kind", ["spike", "potential", "cycle", "result"])
@@ -317,8 +329,11 @@ def test_one_mismatch_of_any_kind_is_not_equal(kind):
 def test_comparisons_add_up():
     names = [field.name for field in dataclasses.fields(Comparison) if field.name != "first"]
     assert len(names) == 9
-    total = Comparison(**{name: index for index, name in enumerate(names)})
-    total.add(Comparison(**{name: 100 * index for index, name in enumerate(names)}))
+    total, other = Comparison(), Comparison()
+    for index, name in enumerate(names):
+        setattr(total, name, index)
+        setattr(other, name, 100 * index)
+    total.add(other)
     assert {name: getattr(total, name) for name in names} == {name: 101 * index for index, name in enumerate(names)}
 
 

@@ -43,7 +43,8 @@ def network(*layers: Layer, **changes) -> Network:
 
 def potentials(net: Network, events: list[list[int]]) -> list[list[int]]:
     """The potentials of the last layer after each timestep."""
-    return golden.run(dataclasses.replace(net, timesteps=len(events)), events=events).layers[-1].potentials.tolist()
+    trace = golden.run(dataclasses.replace(net, timesteps=len(events)), events=events)
+    return [[int(value) for value in row] for row in trace.layers[-1].potentials]
 
 
 def spikes(net: Network, events: list[list[int]]) -> list[list[int]]:

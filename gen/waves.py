@@ -78,7 +78,7 @@ GROUPS: tuple[tuple[str, tuple[Shown, ...]], ...] = (
             *_all("TOP.core.sequencer", "bin", "begin", "busy"),
             *_all("TOP.core.sequencer", "dec", "timestep", "layer"),
             Shown("TOP.core.sequencer.fsm_state", "dec", "states"),
-            *_all("TOP.core.sequencer", "bin", "taken", "token.marker"),
+            *_all("TOP.core.sequencer", "bin", "token.marker"),
             *_all("TOP.core.sequencer", "dec", "token.address"),
             *_all("TOP.core.sequencer", "bin", "finished"),
         ),

@@ -199,16 +199,14 @@ class Network:
 
     def _check_itself(self, problems: Problems) -> bool:
         """Whether the widths are such that the layers can be checked."""
-        for name, low, high in (
-            ("inputs", 1, 1 << 24),
-            ("weight_bits", 2, 16),
-            ("potential_bits", 4, 32),
-            ("fraction_bits", 0, 15),
-            ("timesteps", 1, MAX_TIMESTEPS),
-        ):
+
+        def in_range(name: str, low: int, high: int) -> bool:
             value = getattr(self, name)
-            problems.require(low <= value <= high, f"{name} must be from {low} to {high}, not {value}")
-        widths_hold = not problems.texts
+            return problems.require(low <= value <= high, f"{name} must be from {low} to {high}, not {value}")
+
+        widths = (in_range("weight_bits", 2, 16), in_range("potential_bits", 4, 32), in_range("fraction_bits", 0, 15))
+        in_range("inputs", 1, 1 << 24)
+        in_range("timesteps", 1, MAX_TIMESTEPS)
         problems.require(
             self.weight_bits + self.fraction_bits <= self.potential_bits,
             f"potential_bits must be at least weight_bits + fraction_bits = {self.weight_bits + self.fraction_bits}, "
@@ -245,7 +243,7 @@ class Network:
                 self.layers[-1].fires,
                 f"a decision by count needs a last layer that fires; {names[-1]!r} never does: decide by potential",
             )
-        return widths_hold
+        return all(widths)
 
     def _check_layer(self, index: int, layer: Layer, sizes: dict[str, int], problems: Problems) -> None:
         low, high = self.potential_range
@@ -283,7 +281,7 @@ class Network:
         for connection in layer.connections:
             known = f"the input or an earlier layer ({', '.join(sizes)})"
             problems.require(
-                not (connection.source == INPUT and self.image_input),
+                not (connection.source == INPUT and index > 0 and self.layers[0].current_from_image),
                 f"{about}there are no input events: the input is an image, the current of "
                 f"{self.layers[0].name!r}; connect it to that layer",
             )

@@ -113,7 +113,10 @@ class Bench:
         await self.cycle()
 
     async def bus(self, address, value=None):
-        """A write (with `value`) or a read, while no input is offered; returns what was read. `now` is then the cycle of the acknowledgement."""
+        """A write (with `value`) or a read, while no input is offered; returns what was read.
+
+        `now` is then the cycle after the acknowledgement.
+        """
         dut = self.dut
         await FallingEdge(dut.clk)
         dut.bus__cyc.value = dut.bus__stb.value = 1
@@ -287,7 +290,6 @@ async def refuses_what_is_illegal(dut):
     counted = [await bench.bus(region("counts").base + neuron) for neuron in range(network.layers[-1].neurons)]
     assert counted == trace.counts.tolist(), f"counts: expected {trace.counts.tolist()}, got {counted}"
     await expect(*(["input_address"] if beyond else []))
-
 
 
 @cocotb.test()

@@ -109,7 +109,7 @@ def test_help_of_a_new_process():
     command = [sys.executable, "-m", "hillock.gen", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=plain)
     assert (done.returncode, done.stderr) == (0, "")
-    for name in ("sim", "train", "bench"):
+    for name in ("sim", "train", "bench", "synth", "registers"):
         assert f" {name} " in done.stdout
 
 

@@ -115,15 +115,15 @@ def test_result_in_words(tools, tmp_path):
 
 
 def shown(thing):
-    console = Console(width=80, file=io.StringIO())
-    console.print(thing)
-    return console.file.getvalue()
+    text = io.StringIO()
+    Console(width=80, file=text).print(thing)
+    return text.getvalue()
 
 
 def test_progress_names_every_step_and_the_first_start(tools, tmp_path):
-    console = Console(width=80, file=io.StringIO())
-    synthesize(SMALL, folder=tmp_path, progress=Progress(console))
-    told = console.file.getvalue().splitlines()
+    text = io.StringIO()
+    synthesize(SMALL, folder=tmp_path, progress=Progress(Console(width=80, file=text)))
+    told = text.getvalue().splitlines()
     assert [re.sub(r"\d+\.\d s$", "T", line) for line in told if line.startswith("[")] == [
         "[1/3] Verilog  T",
         "[2/3] synthesis (Yosys)  T",

@@ -7,10 +7,12 @@ from amaranth.sim import Simulator
 
 from hillock.hw.config import REGION_SHIFT, CoreConfig
 from hillock.hw.control import _READ_CYCLES, Control
+from hillock.hw.core import Core, MemoryInit
 from hillock.hw.registers import (
     BUS_BITS,
     ERRORS,
     IDENTITY,
+    LAYER_RECORD,
     LAYER_RECORD_SLICES,
     REGIONS,
     REGISTERS,
@@ -508,3 +510,41 @@ def test_an_error_while_errors_are_cleared_is_not_lost(cycle, cleared):
         assert await bus.errors() == (set() if lost else {"input_address"})
 
     simulate(test)
+
+
+def test_nothing_is_left_of_an_inference_that_was_given_up():
+    """In any phase of it, the decision that waits to be taken included; seen from the bus of a whole core."""
+    config = CoreConfig(lanes=2, max_layers=1, max_neurons=2, potential_words=1, synapse_words=2, classes=2)
+    layer = {"inputs": 2, "words": 1, "last_lanes": 2, "threshold": 5, "fires": 1, "has_input": 1, "is_output": 1}
+    record = sum(layer.get(field.name, 0) << at * BUS_BITS + field.low for at, field in LAYER_RECORD)
+    core = Core(config, MemoryInit([record], [0x0501, 0x0303], registers={"inputs": 2, "outputs": 2}))
+    dones = []
+
+    async def access(ctx, address, value=0, *, write=False):
+        for port, driven in ((core.bus.adr, address), (core.bus.we, write), (core.bus.dat_w, value)):
+            ctx.set(port, driven)
+        ctx.set(core.bus.cyc, 1)
+        ctx.set(core.bus.stb, 1)
+        *_, data = await ctx.tick().sample(core.bus.dat_r).until(core.bus.ack)
+        ctx.set(core.bus.stb, 0)
+        return data
+
+    async def testbench(ctx):
+        ctx.set(core.spikes.ready, 1)
+        for cycles in range(1, 41):
+            ctx.set(core.inputs.payload.marker, 1)
+            ctx.set(core.inputs.valid, 1)
+            await ctx.tick()
+            ctx.set(core.inputs.valid, 0)
+            await ctx.tick().repeat(cycles)
+            dones.append(ctx.get(core.decision.valid))
+            await access(ctx, at("control"), 2, write=True)
+            assert [await access(ctx, at("status")) for _ in range(2)] == [0, 0], f"given up after {cycles} cycles"
+            assert not ctx.get(core.decision.valid)
+
+    simulator = Simulator(core)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    assert dones == sorted(dones)
+    assert set(dones) == {0, 1}

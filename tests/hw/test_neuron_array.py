@@ -180,21 +180,32 @@ def at(steps, cycle):
     return steps[cycle] if 0 <= cycle < len(steps) and isinstance(steps[cycle], Op) else IDLE
 
 
-def run(model, dut, steps):
-    """Perform one step in each cycle and compare all that shows, and when. Returns how much of each was compared."""
-    steps = [IDLE, *steps, *[IDLE] * DRAIN]
+def run(model, dut, steps, forgets=()):
+    """Perform one step in each cycle and compare all that shows, and when. Returns how much of each was compared.
+
+    `forgets` are the cycles in which the operations under way are forgotten; the first step is in cycle 1.
+    """
+    steps, lanes = [IDLE, *steps, *[IDLE] * DRAIN], model.config.lanes
     parameters, seen, spikes, traced = {}, {}, {}, {}  # by the cycle in which they must show
     compared: Counter[str] = Counter()
+
+    def arrives(cycle, stage):
+        """Whether the operation of this cycle gets as far as this stage."""
+        return not any(cycle <= forgotten < cycle + stage for forgotten in forgets)
 
     def expect(cycle, op):
         parameters[cycle + dut.ADD_STAGE] = model.raw("layer", op.layer)
         word, neurons, last = WORDS - 1 - op.word, model.neurons(op.word), op.word in model.last
         if op.valid:
+            before = list(model.potentials[op.word])
             mask = model.perform(op)
             if op.kind is FIRE:
-                if mask or last:
+                if (mask or last) and arrives(cycle, dut.SPIKE_STAGE):
                     spikes[cycle + dut.SPIKE_STAGE] = (mask, word, last, op.synapse & 1, op.synapse >> 1 & 1)
-                traced[cycle + dut.WRITE_STAGE] = (op.layer, word, mask, model.potentials[op.word][:neurons])
+                if arrives(cycle, dut.WRITE_STAGE):
+                    traced[cycle + dut.WRITE_STAGE] = (op.layer, word, mask, model.potentials[op.word][:neurons])
+            if not arrives(cycle, dut.ADD_STAGE if op.kind is INTEGRATE else dut.WRITE_STAGE):
+                model.potentials[op.word] = before
         elif not any(step.valid for step in steps[max(0, cycle - DRAIN) : cycle]):
             wanted = [value if lane == op.lane else 0 for lane, value in enumerate(model.seen(op))]
             seen[cycle + dut.SEEN_STAGE] = (op.kind, wanted[:neurons] if op.kind is PRELOAD else wanted)
@@ -203,11 +214,12 @@ def run(model, dut, steps):
         for cycle, step in enumerate(steps):
             before, op, following = (at(steps, cycle + n) for n in (-1, 0, 1))
             ctx.set(dut.valid, op.valid)
+            ctx.set(dut.forget, cycle in forgets)
             ctx.set(dut.synapse_word, following.synapse)
             ctx.set(dut.seen_lane, before.lane)
             ctx.set(dut.operation, {
                 "kind": op.kind, "layer": op.layer, "word": WORDS - 1 - op.word, "potential_word": op.word,
-                "last": op.word in model.last, "last_lanes": model.neurons(op.word),
+                "last": op.word in model.last, "last_lanes": model.last.get(op.word, op.layer % lanes),
                 "to_next": op.synapse & 1, "to_output": op.synapse >> 1 & 1,
             })  # fmt: skip
             expect(cycle, op)
@@ -237,8 +249,8 @@ def run(model, dut, steps):
             shown = [potentials[lane] for lane in range(len(wanted[3]) if wanted else 0)]
             same("trace", (layer, word, mask, shown) if trace_valid else None, wanted)
             if cycle in seen:
-                kind, lanes = seen[cycle]
-                same(f"look {kind.name}", [look[lane] for lane in range(len(lanes))], lanes)
+                kind, wanted = seen[cycle]
+                same(f"look {kind.name}", [look[lane] for lane in range(len(wanted))], wanted)
             if isinstance(step, Load):
                 ctx.set(getattr(dut, f"{step.memory}_write").en, 0)
 
@@ -286,3 +298,17 @@ def test_a_result_is_forwarded_at_every_distance(kind, distance, seed):
     compared = run(model, model.array(), [*chain, Op(kind, 4), *looks(model.config.lanes)])
     assert compared["look PRELOAD"] >= WORDS
     assert compared["trace"] == (kind is FIRE)
+
+
+def test_what_is_forgotten_is_as_if_it_had_not_come(seed):
+    """After `forget` nothing of the operations before shows, or is written; the next may come at once."""
+    rng = random.Random(seed)
+    model = Model("saturating", rng)
+    steps: list[Op] = []
+    forgets = []
+    for _ in range(60):
+        steps += random_steps(rng, rng.randint(1, 20))
+        forgets.append(len(steps))
+    compared = run(model, model.array(), [*steps, *looks(model.config.lanes)], forgets)
+    assert 0 < compared["trace"] < sum(step.valid and step.kind is FIRE for step in steps)
+    assert compared["look PRELOAD"] > WORDS

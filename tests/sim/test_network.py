@@ -79,7 +79,7 @@ def test_decision_by_count_of_a_layer_that_never_fires():
     )
 
 
-FIRES = "a threshold of 0 or less fires without input"
+FIRES = "at 0 or less it fires without input; above, raise potential_bits"
 RESET = "what is subtracted cannot be negative, and both must fit in potential_bits"
 
 
@@ -189,7 +189,8 @@ def test_all_problems_are_reported_together():
         "7 problems"
         "\n  - timesteps must be from 1 to 65535, not 0"
         "\n  - delay must be from 0 to timesteps - 1 = -1, not 0: nothing would be counted"
-        "\n  - layer 'first': threshold must be from 1 to 32767, not 0 (a threshold of 0 or less fires without input)"
+        "\n  - layer 'first': threshold must be from 1 to 32767, not 0 (at 0 or less it fires without input; "
+        "above, raise potential_bits)"
         "\n  - layer 'first': weight from 'input' must be from -128 to 127 (8 signed bits): 999 at (0, 0), 999 at (0, "
         "1), 999 at (1, 0) and 3 more; raise weight_bits or rescale the layer"
         "\n  - layer 'out': leak_shift must be from 0 to 31, not 99 (0 means no leak)"

@@ -133,6 +133,7 @@ def synth(
     depth: Annotated[list[int] | None, typer.Option(help="Words of synapse memory.")] = None,
     potential_bits: Annotated[list[int] | None, typer.Option(help="Width of a membrane potential.")] = None,
     seed: Annotated[int, typer.Option(help="Of place and route.")] = 1,
+    frequency: Annotated[float, typer.Option(help="The clock asked for, in MHz.")] = 112.0,
     folder: Annotated[Path, typer.Option(help="Where the results go.")] = Path("build/synth"),
     record: Annotated[Path | None, typer.Option(help="Also put the table into this document.")] = None,
     as_json: Json = False,
@@ -154,7 +155,7 @@ def synth(
         steps.note(
             f"{config.lanes} lanes, {config.synapse_words} synapse words, {config.potential_bits}-bit potentials"
         )
-        results.append(synthesize(config, folder=folder, seed=seed, progress=steps))
+        results.append(synthesize(config, folder=folder, seed=seed, frequency=frequency, progress=steps))
     if record:
         update_document(record, results)
     if as_json:

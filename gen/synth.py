@@ -27,11 +27,14 @@ from .yowasp import (
     tool_version,
 )
 
-__all__ = ["DEVICE", "SPEED_GRADE", "Progress", "SynthesisResult", "synthesize"]
+__all__ = ["DEVICE", "FREQUENCY", "SPEED_GRADE", "Progress", "SynthesisResult", "synthesize"]
 
 DEVICE = "LFE5U-85F"
 PACKAGE = "CABGA756"
 SPEED_GRADE = 6
+
+FREQUENCY = 112.0
+"""Asked for by default, in MHz: more than the 100 that the core is to reach, since tools stop when they have enough."""
 
 _LOGIC_SHARE = 0.45
 """The part of a period that ABC may fill with its idea of the delay, which knows little of routing. It saves area where
@@ -132,7 +135,7 @@ class SynthesisResult:
 
 
 def synthesize(
-    config: CoreConfig, *, folder: Path, seed: int = 1, frequency: float = 100.0, progress: Progress | None = None
+    config: CoreConfig, *, folder: Path, seed: int = 1, frequency: float = FREQUENCY, progress: Progress | None = None
 ) -> SynthesisResult:
     """Put the core alone, without trace ports, through Yosys and nextpnr.
 

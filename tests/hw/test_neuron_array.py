@@ -249,8 +249,8 @@ def run(model, dut, steps, forgets=()):
             shown = [potentials[lane] for lane in range(len(wanted[3]) if wanted else 0)]
             same("trace", (layer, word, mask, shown) if trace_valid else None, wanted)
             if cycle in seen:
-                kind, wanted = seen[cycle]
-                same(f"look {kind.name}", [look[lane] for lane in range(len(wanted))], wanted)
+                kind, values = seen[cycle]
+                same(f"look {kind.name}", [look[lane] for lane in range(len(values))], values)
             if isinstance(step, Load):
                 ctx.set(getattr(dut, f"{step.memory}_write").en, 0)
 

@@ -52,7 +52,7 @@ lint: $(STAMP)-lint ## check the rules and the format of the Python code
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 
-typecheck: $(STAMP)-lint $(STAMP)-test $(STAMP)-train ## check the types
+typecheck: $(STAMP)-lint $(STAMP)-test $(STAMP)-synth $(STAMP)-train ## check the types
 	@mkdir -p build/typing/hillock
 	@for package in hw gen sim; do ln -sfn ../../../$$package build/typing/hillock/$$package; done
 	@$(PY) -m mypy

@@ -81,7 +81,7 @@ def tool_version(tool: Tool) -> str:
 
 def first_start(tool: Tool) -> bool:
     """Whether YoWASP has yet to compile this version for this machine, which takes up to half a minute, once."""
-    import platformdirs  # a dependency of YoWASP, not of ours
+    import platformdirs  # here, since only synthesis installs it
 
     package = util.find_spec(tool.module)
     if package is None or package.origin is None:

@@ -22,7 +22,6 @@ class Operation(enum.Enum, shape=2):  # type: ignore[call-arg]
     INTEGRATE = 0
     FIRE = 1
     PRELOAD = 2
-    READ = 3
 
 
 def token_layout(config: CoreConfig) -> data.StructLayout:

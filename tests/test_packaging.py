@@ -124,7 +124,7 @@ def test_make_alone_lists_every_target():
         ("lint", ["lint"]),
         ("synth", ["synth"]),
         ("train", ["train"]),
-        ("test", ["lint", "test", "train", "synth"]),
+        ("test", ["lint", "test", "synth", "train"]),
         ("setup", ["lint", "test", "synth", "train"]),
     ],
 )

@@ -89,7 +89,7 @@ def test_what_is_written_can_be_moved_and_has_no_date(vcd, tmp_path):
 
 def test_states_and_operations_have_their_names(vcd, tmp_path):
     waves.write_gtkw(vcd)
-    assert (tmp_path / "waves.operations.txt").read_text() == "0 INTEGRATE\n1 FIRE\n2 PRELOAD\n3 READ\n"
+    assert (tmp_path / "waves.operations.txt").read_text() == "0 INTEGRATE\n1 FIRE\n2 PRELOAD\n"
     states = (tmp_path / "waves.states.txt").read_text().splitlines()
     assert states[0] == "0 IDLE"
     assert {line.split()[1] for line in states} == {"IDLE", "CHANGE", "TAKE", "WALK", "FINISH"}

@@ -182,9 +182,11 @@ def _take(result: Simulation, index: int, measured: harness.Measured) -> None:
         figures.sop += layer.sop
         figures.spikes += int(layer.spikes.sum())
         figures.busy_cycles += int(timeline.busy[number])
-    # Cycles and decisions are those of the gateware; that the golden model has the same is what was just compared.
+    # Cycles and the decision are those of the gateware; what it would have decided earlier, the golden model says.
     result.cycles.append(measured.decision_cycle)
-    result.correct_at += _decisions_at(network, trace) == label
+    decisions = _decisions_at(network, trace)
+    decisions[-1] = measured.decision
+    result.correct_at += decisions == label
     if result.sample is None:
         result.sample = (pixels, label, trace, timeline)
 

@@ -289,6 +289,7 @@ def read_archive(path: str | Path, subject: str) -> dict[str, bytes]:
             return {name: archive.read(name) for name in names}
     except OSError as error:
         raise HillockError(f"{subject}: it cannot be read ({error.strerror or error})") from None
+    # All that zipfile raises for damaged bytes: a compression or version it does not know is a NotImplementedError.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise HillockError(
             f"{subject}: it must be a whole ZIP archive ({error}): it is damaged, cut short or another "

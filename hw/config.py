@@ -1,13 +1,12 @@
 """The sizes and widths that are fixed when a core is generated. Plain Python: the golden model reads it too."""
 
 from dataclasses import asdict, dataclass
-from math import ceil
 
 from .problems import Problems
 
 __all__ = ["RANGES", "REGION_SHIFT", "CoreConfig"]
 
-REGION_SHIFT = 21
+REGION_SHIFT = 22
 """Every region of the bus is a window of `1 << REGION_SHIFT` addresses."""
 
 RANGES = {
@@ -16,11 +15,23 @@ RANGES = {
     "potential_bits": (4, 32, "width of a signed membrane potential"),
     "fraction_bits": (0, 15, "bits of the potential below the weight's unit"),
     "current_bits": (2, 32, "width of a signed current"),
+    "payload_bits": (1, 8, "width of what an event carries; 1: events count 1, and there are no multipliers"),
     "leak_shift_bits": (1, 5, "width of the leak shift; 3 allows shifts 1 to 7"),
     "max_layers": (1, 256, "layers that the core takes turns at"),
-    "max_neurons": (1, 1 << 16, "neurons of the largest layer, or inputs of the first"),
+    "max_connections": (1, 1024, "connections of all these layers"),
+    "max_channels": (1, 1 << 17, "channels of the largest grid, of the input too"),
+    "max_height": (1, 1 << 10, "rows of the largest grid"),
+    "max_width": (1, 1 << 10, "columns of the largest grid"),
+    "columns_per_word": (1, 128, "neighbouring columns that may share a potential word"),
     "potential_words": (1, 1 << 16, "words of potential memory, one potential per lane in each"),
-    "synapse_words": (1, 1 << 20, "words of synapse memory, one weight per lane in each"),
+    "synapse_words": (1, 1 << 18, "words of synapse memory, one weight per lane in each"),
+    "current_words": (1, 1 << 16, "words of current memory, one current per lane in each"),
+    "queue_words": (1, 1 << 16, "words of the largest layer whose spikes wait in a queue"),
+    "replay_words": (0, 1 << 16, "spike words kept for a later layer; 0: a core that runs chains only"),
+    "row_entries": (0, 1 << 14, "entries of the row table; 0: a core that runs dense connections only"),
+    "column_entries": (0, 1 << 14, "entries of the column table"),
+    "channel_entries": (0, 1 << 16, "entries of the channel table; 0: no grouped connections"),
+    "static_input": (0, 1, "whether input can be held as a current (direct coding)"),
     "classes": (1, 1 << 12, "output neurons that have a spike counter"),
     "input_queue": (4, 1 << 12, "input words that may wait for the core"),
 }
@@ -41,11 +52,23 @@ class CoreConfig:
     potential_bits: int = 16
     fraction_bits: int = 4
     current_bits: int = 16
+    payload_bits: int = 1
     leak_shift_bits: int = 3
     max_layers: int = 8
-    max_neurons: int = 1024
+    max_connections: int = 8
+    max_channels: int = 1024
+    max_height: int = 1
+    max_width: int = 1
+    columns_per_word: int = 1
     potential_words: int = 256
     synapse_words: int = 8192
+    current_words: int = 256
+    queue_words: int = 64
+    replay_words: int = 0
+    row_entries: int = 0
+    column_entries: int = 0
+    channel_entries: int = 0
+    static_input: int = 0
     classes: int = 16
     input_queue: int = 32
 
@@ -67,8 +90,25 @@ class CoreConfig:
             self.current_bits <= self.potential_bits,
             f"current_bits must be at most potential_bits = {self.potential_bits}, not {self.current_bits}",
         )
+        problems.require(
+            bool(self.row_entries) == bool(self.column_entries) and self.row_entries >= min(1, self.channel_entries),
+            f"row_entries = {self.row_entries}, column_entries = {self.column_entries} and channel_entries = "
+            f"{self.channel_entries}: a core has the row and the column table or neither, and a channel table only "
+            f"beside them",
+        )
+        if not self.row_entries:
+            problems.require(
+                self.max_height == self.max_width == 1,
+                f"max_height = {self.max_height} and max_width = {self.max_width} need a row and a column table: "
+                f"give row_entries and column_entries",
+            )
+        problems.require(
+            self.columns_per_word <= min(self.lanes, self.max_width),
+            f"columns_per_word must be at most min(lanes, max_width) = {min(self.lanes, self.max_width)}, not "
+            f"{self.columns_per_word}",
+        )
         window = 1 << (REGION_SHIFT - self.part_bits)
-        for name in ("synapse_words", "potential_words"):
+        for name in ("synapse_words", "potential_words", "current_words"):
             problems.require(
                 getattr(self, name) <= window,
                 f"{name} must be at most {window} with {self.lanes} lanes, not {getattr(self, name)}: the memory would "
@@ -76,24 +116,30 @@ class CoreConfig:
             )
         problems.raise_any()
 
-    def words(self, neurons: int) -> int:
-        """Memory words that hold one value for each of `neurons` neurons."""
-        return ceil(neurons / self.lanes)
+    @property
+    def tables(self) -> bool:
+        """Whether the core has the tables that walks on grids need."""
+        return self.row_entries > 0
 
     @property
-    def max_words(self) -> int:
-        """Words of the largest layer."""
-        return self.words(self.max_neurons)
+    def grouped(self) -> bool:
+        """Whether the core has the channel table."""
+        return self.channel_entries > 0
 
     @property
-    def address_bits(self) -> int:
-        """Width of a neuron index, or of an input address."""
-        return max(1, (self.max_neurons - 1).bit_length())
+    def column_lanes(self) -> bool:
+        """Whether lanes may run over columns."""
+        return self.columns_per_word > 1
+
+    @property
+    def decode_cycles(self) -> int:
+        """Cycles that a token spends in the tables."""
+        return 3 if self.tables else 0
 
     @property
     def part_bits(self) -> int:
-        """Bus address bits that name a slice or a lane of a memory word; a layer record has 8 slices."""
-        return max(3, (self.lanes - 1).bit_length())
+        """Bus address bits that name a slice or a lane of a memory word; a record has up to 16 slices."""
+        return max(4, (self.lanes - 1).bit_length())
 
     def as_dict(self) -> dict[str, int]:
         """The fields by name, for manifests and reports."""

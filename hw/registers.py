@@ -11,14 +11,18 @@ from .config import REGION_SHIFT, CoreConfig
 __all__ = [
     "BUS_ADDRESS_BITS",
     "BUS_BITS",
+    "CONNECTION_RECORD",
     "ERRORS",
     "IDENTITY",
+    "LANE_ENTRY",
     "LAYER_RECORD",
-    "LAYER_RECORD_SLICES",
+    "RECORD_SLICES",
     "REGIONS",
     "REGISTERS",
+    "TABLE_ENTRY",
     "Access",
     "Field",
+    "Record",
     "Region",
     "Register",
     "field_width",
@@ -32,7 +36,7 @@ __all__ = [
 BUS_BITS = 32
 """Data width of the bus; wider memory words are moved in slices of this width, lowest bits first."""
 
-BUS_ADDRESS_BITS = 24
+BUS_ADDRESS_BITS = 26
 """Width of a bus address, which counts 32-bit words (multiply by four for bytes)."""
 
 IDENTITY = 0x48494C4B
@@ -95,10 +99,15 @@ def _whole(name: str, width: int | str, meaning: str) -> tuple[Field, ...]:
 REGIONS = (
     Region("registers", 0, None, "the registers below"),
     Region("layers", 1, ("slice", "slice"), "layer records, in the order in which the core runs the layers"),
-    Region("synapses", 2, ("slice", "lane"), "weights, `lanes` to a word"),
-    Region("currents", 3, ("slice", "lane"), "currents, `lanes` to a word, one word for each potential word"),
-    Region("potentials", 4, (None, "lane"), "membrane potentials, `lanes` to a word"),
-    Region("counts", 5, None, "output spikes counted for each class, read only"),
+    Region("connections", 2, ("slice", None), "connection records, in the order in which the core walks them"),
+    Region("synapses", 3, ("slice", "lane"), "weights, `lanes` to a word"),
+    Region("currents", 4, ("slice", "lane"), "currents, `lanes` to a word"),
+    Region("potentials", 5, (None, "lane"), "membrane potentials, `lanes` to a word"),
+    Region("counts", 6, None, "output spikes counted for each class, read only"),
+    Region("rows", 7, ("slice", None), "row table, see `TABLE_ENTRY`"),
+    Region("columns", 8, ("slice", None), "column table"),
+    Region("channels", 9, ("slice", None), "channel table"),
+    Region("lanes", 10, ("slice", None), "lane table: entry `layer << lane_bits | lane`, see `LANE_ENTRY`"),
 )
 
 REGISTERS = (
@@ -129,7 +138,12 @@ REGISTERS = (
         4,
         Access.W1,
         (
-            Field("start", 0, 1, "begin the inference of the image in the currents; refused when `inputs` is not 0"),
+            Field(
+                "start",
+                0,
+                1,
+                "begin the inference of the image in the currents; refused when the input is not an image",
+            ),
             Field("abort", 1, 1, "give up the inference and forget all waiting input and output"),
         ),
     ),
@@ -145,66 +159,126 @@ REGISTERS = (
     Register("error", 6, Access.W1, _whole("error", "errors", "sticky; write ones to clear")),
     Register("layers", 7, Access.RW, _whole("layers", "layer_count_bits", "number of layers in use")),
     Register(
-        "inputs",
+        "input_mode",
         8,
         Access.RW,
-        _whole("inputs", "neuron_count_bits", "input addresses; 0 when the input is an image in the currents"),
-    ),
-    Register("timesteps", 9, Access.RW, _whole("timesteps", 16, "T, timesteps of an inference")),
-    Register("delay", 10, Access.RW, _whole("delay", 16, "D, timesteps whose output spikes are not counted")),
-    Register(
-        "decision_mode",
-        11,
-        Access.RW,
-        (Field("by_potential", 0, 1, "0: the highest count decides; 1: the highest potential of the last layer"),),
-    ),
-    Register("outputs", 12, Access.RW, _whole("outputs", "neuron_count_bits", "neurons of the last layer")),
-    Register("decision", 13, Access.RO, _whole("decision", "address_bits", "the winner; ties go to the lowest index")),
-    Register("cycles", 14, Access.RO, _whole("cycles", 32, "clock cycles from the first input word to the decision")),
-)
-
-LAYER_RECORD = (
-    (
-        0,
-        Field(
-            "inputs",
-            0,
-            "neuron_count_bits",
-            "presynaptic addresses, and the stride from a synapse word of an event to its next",
+        (
+            Field("image", 0, 1, "0: input events; 1: an image in the currents of the first layer"),
+            Field("is_static", 1, 1, "1: input events come once, before the first timestep, and are held as a current"),
         ),
     ),
-    (1, Field("words", 0, "word_count_bits", "potential words of the layer")),
-    (1, Field("last_lanes", 24, "lane_count_bits", "neurons in the last potential word")),
-    (2, Field("potential_base", 0, "potential_address_bits", "first potential word and first current word")),
-    (3, Field("synapse_base", 0, "synapse_address_bits", "synapse word of address 0 and potential word 0")),
-    (4, Field("threshold", 0, "threshold_bits", "theta: a neuron fires at or above it")),
-    (5, Field("preload", 0, "potential_bits", "V0, every potential before the first timestep", signed=True)),
+    Register("input_channels", 9, Access.RW, _whole("input_channels", "channel_count_bits", "channels of the input")),
+    Register(
+        "input_grid",
+        10,
+        Access.RW,
+        (
+            Field("columns", 0, "column_count_bits", "columns of the input"),
+            Field("rows", 16, "row_count_bits", "rows of the input"),
+        ),
+    ),
+    Register("timesteps", 11, Access.RW, _whole("timesteps", 16, "T, timesteps of an inference")),
+    Register("delay", 12, Access.RW, _whole("delay", 16, "D, timesteps whose output spikes are not counted")),
+    Register(
+        "decision_mode",
+        13,
+        Access.RW,
+        (
+            Field("by_potential", 0, 1, "0: the highest count decides; 1: the highest potential of the last layer"),
+            Field("none", 1, 1, "1: nothing is decided, the decision is 0 and says that the inference has ended"),
+        ),
+    ),
+    Register("outputs", 14, Access.RW, _whole("outputs", "channel_count_bits", "neurons of a last layer that decides")),
+    Register("decision", 15, Access.RO, _whole("decision", "channel_bits", "the winner; ties go to the lowest index")),
+    Register("cycles", 16, Access.RO, _whole("cycles", 32, "clock cycles from the first input word to the decision")),
+)
+
+Record = tuple[tuple[int, Field], ...]
+"""The layout of a memory word that is moved in slices: (slice, field) pairs."""
+
+LAYER_RECORD: Record = (
+    (0, Field("potential_base", 0, "potential_address_bits", "first potential word")),
+    (1, Field("current_base", 0, "current_address_bits", "first current word")),
+    (1, Field("current_step", 24, 2, "0: the same current word always; 1: by channel word; 2: by potential word")),
+    (2, Field("channel_words", 0, "potential_count_bits", "Wc, potential words of a place")),
+    (3, Field("column_words", 0, "column_count_bits", "Xw, places of a row, `columns` together")),
+    (3, Field("rows", 16, "row_count_bits", "rows of places")),
+    (4, Field("channels", 0, "lane_count_bits", "b, channels in a potential word")),
+    (4, Field("columns", 8, "lane_count_bits", "Q, columns in a potential word")),
+    (4, Field("used_lanes", 16, "lane_count_bits", "lanes that are neurons, in a word that is not an end")),
+    (4, Field("end_lanes", 24, "lane_count_bits", "lanes that are neurons, in a word that is an end")),
+    (5, Field("threshold", 0, "threshold_bits", "theta: a neuron fires at or above it")),
+    (6, Field("preload", 0, "potential_bits", "V0, every potential before the first timestep", signed=True)),
     (
-        6,
+        7,
         Field(
             "reset_amount",
             0,
             "potential_bits",
-            "R: subtracted (then not negative), or the value after a spike",
+            "R: subtracted (then not negative), or the value after a reset",
             signed=True,
         ),
     ),
-    (7, Field("leak_shift", 0, "leak_shift_bits", "k in V - (V >> k); 0: no leak")),
-    (7, Field("reset_to_value", 8, 1, "0: a spike subtracts R; 1: a spike leaves R")),
-    (7, Field("leak_first", 9, 1, "0: reset, then leak; 1: leak, then reset")),
-    (7, Field("fires", 10, 1, "0: a readout layer, which integrates and never fires")),
-    (7, Field("has_input", 16, 1, "0: no synapses, only currents (the rate encoder)")),
-    (7, Field("is_output", 17, 1, "its spikes leave the core")),
+    (8, Field("leak_shift", 0, "leak_shift_bits", "k in V - (V >> k); 0: no leak")),
+    (8, Field("reset_to_value", 8, 1, "0: a reset subtracts R; 1: a reset leaves R")),
+    (8, Field("reset_always", 9, 1, "0: a spike resets; 1: every timestep does")),
+    (8, Field("leak_first", 10, 1, "0: reset, then leak; 1: leak, then reset")),
+    (8, Field("fires", 11, 1, "0: a readout layer, which integrates and never fires")),
+    (8, Field("graded", 12, 1, "0: events carry 1; 1: the potential")),
+    (8, Field("end_is_column", 13, 1, "a word is an end if it is 0: the last of its place; 1: of the last place")),
+    (8, Field("is_output", 14, 1, "its spikes leave the core")),
+    (8, Field("feeds_next", 15, 1, "the next walk takes its spikes from the queue")),
+    (8, Field("is_kept", 16, 1, "its spikes are written to the replay memory")),
+    (8, Field("connections", 20, 10, "how many connections it has, the next in the connection records")),
+    (9, Field("replay_base", 0, "replay_address_bits", "where the replay memory takes its spikes")),
 )
-"""The layer record as (slice, field) pairs."""
+"""The record of a layer."""
 
-LAYER_RECORD_SLICES = 8
-"""32-bit words of one layer record."""
+CONNECTION_RECORD: Record = (
+    (0, Field("synapse_base", 0, "synapse_address_bits", "first synapse word")),
+    (1, Field("words", 0, "potential_count_bits", "potential words of a tap")),
+    (1, Field("from_input", 24, 1, "its events come from outside")),
+    (1, Field("from_replay", 25, 1, "its events come from the replay memory (otherwise from the queue, or outside)")),
+    (1, Field("is_static", 26, 1, "walked once, before the first timestep")),
+    (1, Field("by_channel", 27, 1, "the channel table is used; otherwise the channel is added to the synapse word")),
+    (2, Field("row_base", 0, "row_address_bits", "first entry of the row table")),
+    (2, Field("column_base", 16, "column_address_bits", "first entry of the column table")),
+    (3, Field("channel_base", 0, "channel_address_bits", "first entry of the channel table")),
+    (4, Field("replay_base", 0, "replay_address_bits", "where the spikes of its source are in the replay memory")),
+    (4, Field("source_layer", 16, "layer_bits", "the layer its events come from")),
+    (5, Field("column_step", 0, "potential_address_bits", "from the last potential word of a tap to the next tap's")),
+    (6, Field("row_step", 0, "potential_address_bits", "from the first potential word of a row to the next row's")),
+    (7, Field("synapse_step", 0, "synapse_address_bits", "from a synapse word to that of the next word of the tap")),
+    (8, Field("synapse_column_step", 0, "synapse_address_bits", "as column_step; modulo the memory's address range")),
+    (9, Field("synapse_row_step", 0, "synapse_address_bits", "as row_step; modulo the memory's address range")),
+)
+"""The record of a connection."""
+
+TABLE_ENTRY: Record = (
+    (0, Field("synapse", 0, "synapse_address_bits", "added to the first synapse word")),
+    (1, Field("potential", 0, "potential_address_bits", "added to the first potential word")),
+    (1, Field("count", 24, 8, "target rows or column words; 0: the event reaches nothing")),
+)
+"""An entry of the row or column table; those of the channel table have no count."""
+
+LANE_ENTRY: Record = (
+    (0, Field("channel", 0, "lane_bits", "added to the channel of the word's first lane")),
+    (0, Field("column", 8, "lane_bits", "added to the column of the word's first lane")),
+)
+"""An entry of the lane table."""
+
+RECORD_SLICES = {"layers": 10, "connections": 10, "rows": 2, "columns": 2, "channels": 2, "lanes": 1}
+"""32-bit words of one entry of the memories that hold records."""
 
 ERRORS = (
-    Field("input_address", 0, 1, "an input event beyond the first layer, or any input while `inputs` is 0: dropped"),
+    Field(
+        "input_address",
+        0,
+        1,
+        "an input event beyond the grid of the input, or any input where that is an image: dropped",
+    ),
     Field("load_while_running", 1, 1, "a write to a memory or a register during an inference: ignored"),
-    Field("start_refused", 2, 1, "a start during an inference or with `inputs` not 0: ignored"),
+    Field("start_refused", 2, 1, "a start during an inference or where the input is not an image: ignored"),
     Field("bus_address", 3, 1, "an access beyond a register or memory, or a write to what is read only: ignored"),
     Field("slice_order", 4, 1, "slices of a memory word that did not come in order, lowest first: word not written"),
 )
@@ -224,29 +298,49 @@ def field_width(field: Field, config: CoreConfig) -> int:
     """Bits of `field` in a core of this configuration."""
     if isinstance(field.width, int):
         return field.width
+
+    def address(words: int) -> int:
+        return max(1, (words - 1).bit_length())
+
     derived = {
         "errors": len(ERRORS),
         "layer_count_bits": config.max_layers.bit_length(),
-        "neuron_count_bits": config.max_neurons.bit_length(),
-        "word_count_bits": config.max_words.bit_length(),
+        "layer_bits": address(config.max_layers),
+        "column_count_bits": config.max_width.bit_length(),
+        "row_count_bits": config.max_height.bit_length(),
         "lane_count_bits": config.lanes.bit_length(),
-        "potential_address_bits": max(1, (config.potential_words - 1).bit_length()),
-        "synapse_address_bits": max(1, (config.synapse_words - 1).bit_length()),
+        "lane_bits": address(config.lanes),
+        "potential_count_bits": config.potential_words.bit_length(),
+        "potential_address_bits": address(config.potential_words),
+        "synapse_address_bits": address(config.synapse_words),
+        "current_address_bits": address(config.current_words),
+        "replay_address_bits": address(config.replay_words),
+        "row_address_bits": address(config.row_entries),
+        "column_address_bits": address(config.column_entries),
+        "channel_address_bits": address(config.channel_entries),
         "threshold_bits": config.potential_bits - 1,
         "potential_bits": config.potential_bits,
         "leak_shift_bits": config.leak_shift_bits,
-        "address_bits": config.address_bits,
+        "channel_count_bits": config.max_channels.bit_length(),
+        "channel_bits": address(config.max_channels),
     }
     return derived[field.width]
 
 
 def memory_shape(name: str, config: CoreConfig) -> tuple[int, int]:
-    """(words, bits of a word) of a memory that the bus loads."""
-    return {
-        "layers": (config.max_layers, LAYER_RECORD_SLICES * BUS_BITS),
+    """(words, bits of a word) of a memory that the bus loads; 0 words where the core does not have it."""
+    lane_entries = config.max_layers << max(1, (config.lanes - 1).bit_length())
+    depth, bits = {
+        "layers": (config.max_layers, 0),
+        "connections": (config.max_connections, 0),
         "synapses": (config.synapse_words, config.lanes * config.weight_bits),
-        "currents": (config.potential_words, config.lanes * config.current_bits),
+        "currents": (config.current_words, config.lanes * config.current_bits),
+        "rows": (config.row_entries, 0),
+        "columns": (config.column_entries, 0),
+        "channels": (config.channel_entries, 0),
+        "lanes": (lane_entries if config.column_lanes else 0, 0),
     }[name]
+    return depth, bits or RECORD_SLICES[name] * BUS_BITS
 
 
 def slices(bits: int) -> int:
@@ -256,7 +350,7 @@ def slices(bits: int) -> int:
 
 def table_digest() -> int:
     """A 32-bit digest of all tables, so that a host notices a core built from others."""
-    tables = repr((REGIONS, REGISTERS, LAYER_RECORD, ERRORS))
+    tables = repr((REGIONS, REGISTERS, LAYER_RECORD, CONNECTION_RECORD, TABLE_ENTRY, LANE_ENTRY, ERRORS))
     return int.from_bytes(hashlib.sha256(tables.encode()).digest()[:4], "big")
 
 

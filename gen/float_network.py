@@ -1,14 +1,24 @@
-"""The float network that training gives: dense layers with ReLU between them, as plain NumPy data."""
+"""The float network that training gives: a graph of grids with ReLU, as plain NumPy data."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hillock.hw.problems import HillockError, Problems
-from hillock.sim.network import IntArray
-from hillock.sim.network_file import pack_array, read_archive, unpack_array, write_archive
+from hillock.hw.problems import Problems
+from hillock.sim.network import (
+    INPUT,
+    Connection,
+    Convolution,
+    Dense,
+    IntArray,
+    Shape,
+    Synapses,
+    TransposedConvolution,
+    pooled,
+)
+from hillock.sim.synapses import Pair, frozen
 
 from .datasets import ImageArray
 
@@ -16,114 +26,158 @@ __all__ = ["FloatArray", "FloatLayer", "FloatNetwork"]
 
 FloatArray = NDArray[np.float64]
 
-
-def _frozen(values: object) -> FloatArray:
-    array = np.array(values, dtype=np.float64)
-    array.setflags(write=False)
-    return array
+_CHUNK = 250
+"""Images that are calculated at once where only the last layer is wanted."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class FloatLayer:
-    """A dense layer: `weights` [presynaptic, postsynaptic] and `biases` [postsynaptic], in float64."""
+    """a = max(0, the sum of what the connections bring + biases); without the max where not `rectified`.
+
+    The connections are those of the integer network, with float weights: a pool is a sum, so an average has its
+    division in the weights. `biases` [channels].
+    """
 
     name: str
-    weights: FloatArray
+    shape: Shape
+    connections: tuple[Connection, ...]
     biases: FloatArray
+    rectified: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weights", _frozen(self.weights))
-        object.__setattr__(self, "biases", _frozen(self.biases))
-
-    @property
-    def neurons(self) -> int:
-        """Number of neurons."""
-        return self.biases.size
+        object.__setattr__(self, "biases", frozen(self.biases))
 
 
 @dataclass(frozen=True, eq=False)
 class FloatNetwork:
-    """A network without time: a_0 = pixel / 255, a_l = max(0, a_{l-1} W_l + b_l), the last layer without the max.
+    """A network without time: `INPUT` is pixel / 255, on a grid `input`; each layer takes any earlier ones.
 
     Checked when made: everything that is wrong is reported together, as a `HillockError`.
     """
 
     name: str
+    input: Shape
     layers: tuple[FloatLayer, ...]
 
     def __post_init__(self) -> None:
         problems = Problems(f"float network {self.name!r}")
         problems.require(self.layers, "layers must not be empty")
-        names = [layer.name for layer in self.layers]
-        problems.require(len(set(names)) == len(names), f"layer names must differ, not {names}")
-        inputs = None
+        names = [INPUT, *(layer.name for layer in self.layers)]
+        problems.require(
+            len(set(names)) == len(names), f"layer names must differ from each other and from 'input', not {names[1:]}"
+        )
+        shapes = {INPUT: self.input}
         for layer in self.layers:
-            about = f"layer {layer.name!r}: "
-            shape = layer.weights.shape
-            wanted = ("any" if inputs is None else inputs, layer.neurons)
-            if problems.require(
-                layer.weights.ndim == 2
-                and layer.biases.ndim == 1
-                and layer.weights.size
-                and shape[1] == layer.neurons
-                and inputs in (None, shape[0]),
-                f"{about}weights must have shape {wanted}: the neurons before it, and one bias for each of its own; "
-                f"not {shape} with biases {layer.biases.shape}",
-            ):
-                finite = np.isfinite(layer.weights).all() and np.isfinite(layer.biases).all()
-                problems.require(finite, f"{about}every weight and bias must be finite: the training diverged")
-            inputs = layer.neurons
+            _check(layer, shapes, problems)
+            shapes[layer.name] = layer.shape
         problems.raise_any()
 
-    @property
-    def inputs(self) -> int:
-        """Pixels of an image."""
-        return int(self.layers[0].weights.shape[0])
-
     def activations(self, images: ImageArray) -> list[FloatArray]:
-        """The a_l of every layer, each [images, neurons], for `images` [images, pixels] of 0..255."""
-        values: FloatArray = images / 255
-        result = []
+        """The values of every layer, each [images, neurons] by address, for `images` [images, pixels] of 0..255."""
+        values: dict[str, FloatArray] = {INPUT: images / 255}
+        shapes = {INPUT: self.input}
         for layer in self.layers:
-            values = values @ layer.weights + layer.biases
-            if layer is not self.layers[-1]:
-                values = np.maximum(values, 0)
-            result.append(values)
-        return result
+            total = np.zeros((len(images), layer.shape.height, layer.shape.width, layer.shape.channels))
+            for connection in layer.connections:
+                grid = _pool(values[connection.source], shapes[connection.source], connection.pool)
+                _add(connection.synapses, grid, total)
+            total += layer.biases
+            result = total.reshape(len(images), -1)
+            values[layer.name] = np.maximum(result, 0) if layer.rectified else result
+            shapes[layer.name] = layer.shape
+        return [values[layer.name] for layer in self.layers]
+
+    def outputs(self, images: ImageArray) -> FloatArray:
+        """The values of the last layer, [images, neurons]."""
+        starts = range(0, len(images), _CHUNK)
+        return np.concatenate([self.activations(images[start : start + _CHUNK])[-1] for start in starts])
 
     def decisions(self, images: ImageArray) -> IntArray:
         """The class of each image: the highest value of the last layer, ties to the lowest index."""
-        decisions: IntArray = np.argmax(self.activations(images)[-1], axis=1)
+        decisions: IntArray = np.argmax(self.outputs(images), axis=1)
         return decisions
 
-    def save(self, path: str | Path) -> None:
-        """Write `<layer>.weights` and `<layer>.biases` as float32 to an .npz file, the layers in their order."""
-        members = {}
-        for layer in self.layers:
-            for name in ("weights", "biases"):
-                members[f"{layer.name}.{name}.npy"] = pack_array(getattr(layer, name).astype("<f4"))
-        write_archive(Path(path), members)
 
-    @staticmethod
-    def load(path: str | Path, name: str) -> "FloatNetwork":
-        """The network that `save` wrote to `path`, with the name `name`; `HillockError` for any other file."""
-        subject = f"float network file {path}"
-        problems = Problems(subject)
-        arrays: dict[str, dict[str, FloatArray]] = {}
-        for member, content in read_archive(path, subject).items():
-            layer, _, array = member.removesuffix(".npy").rpartition(".")
-            try:
-                arrays.setdefault(layer, {})[array] = unpack_array(content, ("<f4",))
-            except ValueError as error:
-                problems.require(False, f"array {member!r} {error}")
-        problems.raise_any()
-        for layer, found in arrays.items():
-            problems.require(
-                found.keys() == {"weights", "biases"},
-                f"layer {layer!r} must have the arrays weights and biases, not {', '.join(sorted(found))}",
+def _check(layer: FloatLayer, before: dict[str, Shape], problems: Problems) -> None:
+    about = f"layer {layer.name!r}: "
+    wanted = (layer.shape.channels,)
+    problems.require(
+        layer.biases.shape == wanted,
+        f"{about}biases must have shape {wanted}, one for each channel, not {layer.biases.shape}",
+    )
+    problems.require(layer.connections, f"{about}it has no connection, so nothing ever reaches it")
+    finite = np.isfinite(layer.biases).all()
+    for connection in layer.connections:
+        finite = finite and np.isfinite(connection.synapses.weights).all()
+        source = before.get(connection.source)
+        if not problems.require(source, f"{about}source must be one of {', '.join(before)}, not {connection.source!r}"):
+            continue
+        assert source is not None
+        problems.require(not connection.static, f"{about}a connection of a float network cannot be static")
+        what = f"{about}the {connection.synapses.kind.replace('_', ' ')} from {connection.source!r}"
+        sizes = (source.height, source.width)
+        if problems.require(
+            all(1 <= pool <= size for pool, size in zip(connection.pool, sizes, strict=True)),
+            f"{what} must pool from 1x1 to the {sizes[0]}x{sizes[1]} places there are, not "
+            f"{connection.pool[0]}x{connection.pool[1]}",
+        ):
+            connection.synapses.check(pooled(source, connection.pool), layer.shape, what, problems)
+    problems.require(finite, f"{about}every weight and bias must be finite: the training diverged")
+
+
+def _pool(values: FloatArray, shape: Shape, pool: Pair) -> FloatArray:
+    """Sums over squares of the grid, [images, rows, columns, channels]."""
+    grid = values.reshape(-1, shape.height, shape.width, shape.channels)
+    if pool == (1, 1):
+        return grid
+    after = pooled(shape, pool)
+    kept = grid[:, : after.height * pool[0], : after.width * pool[1]]
+    sums: FloatArray = kept.reshape(-1, after.height, pool[0], after.width, pool[1], shape.channels).sum(axis=(2, 4))
+    return sums
+
+
+def _add(synapses: Synapses, values: FloatArray, total: FloatArray) -> None:
+    """Add to `total` what the synapses make of `values`; both [images, rows, columns, channels]."""
+    if isinstance(synapses, Dense):
+        total += (values.reshape(len(values), -1) @ synapses.weights).reshape(total.shape)
+        return
+    (down, right), (rows, columns) = synapses.padding, total.shape[1:3]
+    if isinstance(synapses, Convolution):
+        padded = np.pad(values, ((0, 0), (down, down), (right, right), (0, 0)))
+        for window, weights in _taps(synapses, padded, (rows, columns)):
+            total += _grouped(window, weights, synapses.groups)
+    else:
+        extent = [
+            max((size - 1) * stride + kernel, padding + out)
+            for size, stride, kernel, padding, out in zip(
+                values.shape[1:3], synapses.stride, synapses.kernel, synapses.padding, (rows, columns), strict=True
             )
-        problems.raise_any()
-        try:
-            return FloatNetwork(name, tuple(FloatLayer(layer, **found) for layer, found in arrays.items()))
-        except HillockError as error:
-            raise HillockError(f"{subject}: {error}") from None
+        ]
+        canvas = np.zeros((len(values), *extent, total.shape[3]))
+        for window, weights in _taps(synapses, canvas, values.shape[1:3]):
+            window += _grouped(values, weights, synapses.groups)
+        total += canvas[:, down : down + rows, right : right + columns]
+
+
+def _taps(
+    synapses: Convolution | TransposedConvolution, grid: FloatArray, places: tuple[int, ...]
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """(view of the places of the padded `grid` that meet it, weights) of each place of the kernel.
+
+    The strided side of the synapses has `places` rows and columns: the target of a convolution, the source of a
+    transposed one.
+    """
+    (down, right), (rows, columns) = synapses.stride, places
+    for y in range(synapses.kernel[0]):
+        for x in range(synapses.kernel[1]):
+            window = grid[:, y : y + (rows - 1) * down + 1 : down, x : x + (columns - 1) * right + 1 : right]
+            yield window, synapses.weights[y, x]
+
+
+def _grouped(values: FloatArray, weights: FloatArray, groups: int) -> FloatArray:
+    """`values` [..., channels of the source] times `weights` [channels of a group, channels of the layer]."""
+    if groups == 1:
+        return values @ weights
+    cut = values.reshape(*values.shape[:-1], groups, -1)
+    product: FloatArray = np.einsum("...gc,cgk->...gk", cut, weights.reshape(len(weights), groups, -1))
+    return product.reshape(*values.shape[:-1], -1)

@@ -1,271 +1,209 @@
 """From a placement to memory images and back: encode and decode side by side, so that each documents the other.
 
-A memory image is one row of bytes for each memory word: the word as a little-endian number, padded to whole slices of
-32 bits. For two neurons with 8-bit weights on two lanes, the synapse word of a presynaptic neuron with the weights
-(3, -1) is 0xff03, in bytes 03 ff 00 00: lane 0 in the lowest bits.
+`gen/packing.py` says how values and records become bytes, `gen/records.py` what is in the records, and
+`gen/synapse_words.py` and `gen/current_words.py` what is in the words.
 """
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hillock.hw.config import CoreConfig
 from hillock.hw.core import MemoryInit
-from hillock.hw.problems import HillockError, Problems
-from hillock.hw.registers import (
-    BUS_BITS,
-    LAYER_RECORD,
-    LAYER_RECORD_SLICES,
-    Field,
-    field_width,
-    memory_shape,
-    region,
-    register,
-    slices,
-)
-from hillock.sim.network import INPUT, Connection, Decision, Dense, IntArray, Layer, LeakOrder, Network, ResetMode
+from hillock.hw.problems import Problems
+from hillock.hw.registers import BUS_BITS, LAYER_RECORD, REGIONS, Record, memory_shape, region, register
+from hillock.sim.network import Decision, IntArray, Layer, Network
 
+from .current_words import by_slot, current_words, read_currents
 from .mapping import Placement, place
+from .packing import MemoryImage, pack_records, pack_values, unpack_record, unpack_values
+from .records import layer_parameters, network_parameters, record_fields, register_fields
+from .skeleton import Skeleton
+from .synapse_words import read_weights, synapse_words
 
-__all__ = ["REGISTER_NAMES", "Images", "MemoryImage", "bus_writes", "decode", "encode", "image_writes", "memory_init"]
+__all__ = ["REGISTER_NAMES", "Images", "bus_writes", "decode", "encode", "image_writes", "memory_init", "memory_names"]
 
-REGISTER_NAMES = ("layers", "inputs", "timesteps", "delay", "decision_mode", "outputs")
+REGISTER_NAMES = (
+    "layers",
+    "input_mode",
+    "input_channels",
+    "input_grid",
+    "timesteps",
+    "delay",
+    "decision_mode",
+    "outputs",
+)
 """The registers that an image sets, in this order."""
 
 
-@dataclass(frozen=True, eq=False)
-class MemoryImage:
-    """The contents of one memory: `data[word, byte]`, see the module's docstring; `bits` is the width of a word."""
-
-    name: str
-    bits: int
-    data: NDArray[np.uint8]
-
-    def words(self) -> list[int]:
-        """Every word as an unsigned integer."""
-        return [int.from_bytes(row.tobytes(), "little") for row in self.data]
+def memory_names(config: CoreConfig) -> tuple[str, ...]:
+    """The memories of a core that the bus loads, in the order in which it does."""
+    loaded = [entry.name for entry in REGIONS if entry.parts and entry.parts[0]]
+    return tuple(name for name in loaded if memory_shape(name, config)[0])
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """What is loaded into a core: three memories, and the registers in the order of `REGISTER_NAMES`."""
+    """What is loaded into a core, by name: the memories that it has, then `registers`, see `REGISTER_NAMES`."""
 
-    layers: MemoryImage
-    synapses: MemoryImage
-    currents: MemoryImage
-    registers: MemoryImage
+    memories: Mapping[str, MemoryImage]
+
+    def __getitem__(self, name: str) -> MemoryImage:
+        return self.memories[name]
 
     def __iter__(self) -> Iterator[MemoryImage]:
-        return iter((self.layers, self.synapses, self.currents, self.registers))
+        return iter(self.memories.values())
 
 
 def encode(placement: Placement) -> Images:
     """The images of a placed network. What a placement accepts can be represented, so nothing is refused here."""
     network, config = placement.network, placement.config
-    records, synapses, currents = [], [], []
-    for index, (layer, where) in enumerate(zip(network.layers, placement.layers, strict=True)):
-        values = {
-            "inputs": where.inputs,
-            "words": where.words,
-            "last_lanes": where.last_lanes,
-            "potential_base": where.potential_base,
-            "synapse_base": where.synapse_base,
-            "threshold": layer.threshold,
-            "preload": layer.preload,
-            "reset_amount": layer.reset_amount,
-            "leak_shift": layer.leak_shift,
-            "reset_to_value": layer.reset_mode is ResetMode.TO_VALUE,
-            "leak_first": layer.leak_order is LeakOrder.LEAK_THEN_RESET,
-            "fires": layer.fires,
-            "has_input": bool(layer.connections),
-            "is_output": index == len(network.layers) - 1,
-        }
-        record = [0] * LAYER_RECORD_SLICES
-        for position, field in LAYER_RECORD:
-            record[position] |= (int(values[field.name]) & ((1 << field_width(field, config)) - 1)) << field.low
-        records.append(record)
-        lanes_of = where.words * config.lanes
-        for connection in layer.connections:
-            padded = np.zeros((where.inputs, lanes_of), np.int64)
-            padded[:, : layer.neurons] = connection.synapses.weights
-            by_word = padded.reshape(where.inputs, where.words, config.lanes).transpose(1, 0, 2)
-            synapses.append(by_word.reshape(-1, config.lanes))
-        current = np.zeros(lanes_of, np.int64)
-        if layer.currents is not None:
-            current[: layer.neurons] = layer.currents
-        currents.append(current.reshape(-1, config.lanes))
-    settings = {
-        "layers": len(network.layers),
-        "inputs": 0 if network.image_input else network.inputs,
-        "timesteps": network.timesteps,
-        "delay": network.delay,
-        "decision_mode": int(network.decision is Decision.POTENTIAL),
-        "outputs": network.layers[-1].neurons,
-    }
-    empty = np.zeros((0, config.lanes), np.int64)
-    return Images(
-        MemoryImage("layers", memory_shape("layers", config)[1], _slices_to_bytes(records)),
-        _pack("synapses", config.weight_bits, np.concatenate([*synapses, empty])),
-        _pack("currents", config.current_bits, np.concatenate([*currents, empty])),
-        MemoryImage("registers", BUS_BITS, _slices_to_bytes([[settings[name]] for name in REGISTER_NAMES])),
-    )
+    records = record_fields(placement)
+    memories = {}
+    for name in memory_names(config):
+        if name == "synapses":
+            memories[name] = pack_values(name, config.weight_bits, _synapses(placement))
+        elif name == "currents":
+            memories[name] = pack_values(name, config.current_bits, _currents(placement))
+        else:
+            record, rows = records[name]
+            memories[name] = pack_records(name, memory_shape(name, config)[1], record, rows, config)
+    fields = register_fields(network)
+    rows_of_registers = [pack_records("", BUS_BITS, _of_register(name), [fields], config) for name in REGISTER_NAMES]
+    data = np.concatenate([packed.data for packed in rows_of_registers])
+    return Images(memories | {"registers": MemoryImage("registers", BUS_BITS, data)})
 
 
-def decode(images: Images, config: CoreConfig, *, name: str, layer_names: list[str], weight_bits: int) -> Network:
-    """The network that `images` say the core runs; names and the width of its weights are not in them.
+def decode(images: Images, config: CoreConfig, skeleton: Skeleton) -> Placement:
+    """The network that `images` say the core runs, and its places; `skeleton` has what is not in them.
 
-    Raises a `HillockError` when the images do not describe a network, or are not just what `encode` makes of it:
-    whatever the golden model runs from here, the bytes said so, and all of them.
+    Raises a `HillockError` when the images do not describe a network of that skeleton, or are not just what `encode`
+    makes of it: whatever the golden model runs from here, the bytes said so, and all of them.
     """
-    problems = Problems(f"images of network {name!r}")
+    problems = Problems(f"images of network {skeleton.name!r}")
+    names = [*memory_names(config), "registers"]
+    problems.require(
+        list(images.memories) == names, f"there must be {', '.join(names)}, not {', '.join(images.memories)}"
+    )
+    problems.raise_any()
     for memory in images:
         bits = BUS_BITS if memory.name == "registers" else memory_shape(memory.name, config)[1]
         problems.require(memory.bits == bits, f"a word of {memory.name} must have {bits} bits, not {memory.bits}")
-    values = images.registers.words()
-    problems.require(
-        len(values) == len(REGISTER_NAMES), f"there must be {len(REGISTER_NAMES)} registers, not {len(values)}"
-    )
     problems.raise_any()
-    settings = dict(zip(REGISTER_NAMES, values, strict=True))
-    records = images.layers.words()
-    problems.require(
-        0 < settings["layers"] == len(records) == len(layer_names),
-        f"registers say {settings['layers']} layers, the manifest {len(layer_names)}, and there are "
-        f"{len(records)} layer records",
-    )
-    problems.raise_any()
-    weights = _unpack(images.synapses, config.lanes, config.weight_bits)
-    currents = _unpack(images.currents, config.lanes, config.current_bits)
-    layers = []
-    before = INPUT
-    for index, (record, layer_name) in enumerate(zip(records, layer_names, strict=True)):
-        fields = {
-            field.name: _field_value(record >> (position * BUS_BITS), field, config) for position, field in LAYER_RECORD
-        }
-        words, inputs = fields["words"], fields["inputs"]
-        neurons = (words - 1) * config.lanes + fields["last_lanes"]
-        first, last = fields["synapse_base"], fields["synapse_base"] + words * inputs
-        base = fields["potential_base"]
-        about = f"layer {layer_name!r}: "
-        problems.require(
-            1 <= fields["last_lanes"] <= config.lanes and words >= 1,
-            f"{about}{words} words with {fields['last_lanes']} neurons in the last make no layer",
-        )
-        problems.require(last <= len(weights), f"{about}synapse words end at {last}, the image at {len(weights)}")
-        problems.require(
-            base + words <= len(currents), f"{about}current words end at {base + words}, the image at {len(currents)}"
-        )
-        problems.raise_any()
-        by_word = weights[first:last].reshape(words, inputs, config.lanes)
-        rows = by_word.transpose(1, 0, 2).reshape(inputs, words * config.lanes)
-        current = currents[base : base + words].reshape(-1)
-        problems.require(
-            not rows[:, neurons:].any() and not current[neurons:].any(), f"{about}lanes without a neuron must hold 0"
-        )
-        from_image = index == 0 and settings["inputs"] == 0
-        layers.append(
-            Layer(
-                name=layer_name,
-                neurons=neurons,
-                connections=(Connection(before, Dense(rows[:, :neurons])),) if fields["has_input"] else (),
-                currents=current[:neurons] if current.any() and not from_image else None,
-                current_from_image=from_image,
-                threshold=fields["threshold"],
-                leak_shift=fields["leak_shift"],
-                preload=fields["preload"],
-                reset_mode=ResetMode.TO_VALUE if fields["reset_to_value"] else ResetMode.SUBTRACT,
-                reset_amount=fields["reset_amount"],
-                leak_order=LeakOrder.LEAK_THEN_RESET if fields["leak_first"] else LeakOrder.RESET_THEN_LEAK,
-                fires=bool(fields["fires"]),
-            )
-        )
-        before = layer_name
-    problems.raise_any()
-    network = Network(
-        name=name,
-        inputs=settings["inputs"] or layers[0].neurons,
-        layers=tuple(layers),
-        weight_bits=weight_bits,
+
+    # Where things lie does not depend on the numbers; that the records say the same is seen at the end.
+    hollow = Network(
+        name=skeleton.name,
+        input=skeleton.input,
+        layers=skeleton.layers,
+        weight_bits=skeleton.weight_bits,
         potential_bits=config.potential_bits,
         fraction_bits=config.fraction_bits,
-        timesteps=settings["timesteps"],
-        delay=settings["delay"],
-        decision=Decision.POTENTIAL if settings["decision_mode"] else Decision.COUNT,
+        payload_bits=skeleton.payload_bits,
+        timesteps=1,
+        decision=Decision.NONE,
     )
-    for memory, wanted in zip(images, encode(place(network, config)), strict=True):
+    placement = place(hollow, config, skeleton.layouts)
+    for memory, wanted in zip(images, encode(placement), strict=True):
         problems.require(
-            np.array_equal(memory.data, wanted.data), f"{memory.name} must hold what they describe and nothing else"
+            len(memory.data) == len(wanted.data),
+            f"{memory.name} must have {len(wanted.data)} words, not {len(memory.data)}",
         )
     problems.raise_any()
-    return network
+    fields: dict[str, int] = {}
+    for name, value in zip(REGISTER_NAMES, images["registers"].words(), strict=True):
+        fields |= unpack_record(value, _of_register(name), config)
+    network = dataclasses.replace(hollow, layers=_layers(images, placement), **network_parameters(fields))
+    placement = place(network, config, skeleton.layouts)
+    for memory, wanted in zip(images, encode(placement), strict=True):
+        differ = np.flatnonzero((memory.data != wanted.data).any(axis=1)).tolist()
+        problems.require(
+            not differ,
+            f"{memory.name} must hold what they describe and nothing else: that is not so in {len(differ)} words, the "
+            f"first of them {differ[:1]}",
+        )
+    problems.raise_any()
+    return placement
 
 
 def memory_init(images: Images) -> MemoryInit:
     """The images as what a core is generated with."""
-    return MemoryInit(
-        layers=images.layers.words(),
-        synapses=images.synapses.words(),
-        currents=images.currents.words(),
-        registers=dict(zip(REGISTER_NAMES, images.registers.words(), strict=True)),
-    )
+    words: dict[str, Any] = {memory.name: memory.words() for memory in images}
+    return MemoryInit(**words | {"registers": dict(zip(REGISTER_NAMES, words["registers"], strict=True))})
 
 
 def bus_writes(images: Images, config: CoreConfig) -> NDArray[np.uint32]:
     """(address, value) rows that load everything into an idle core, in order."""
-    parts = [_memory_writes(memory, config) for memory in (images.layers, images.synapses, images.currents)]
+    parts = [_memory_writes(memory, 0, config) for memory in images if memory.name != "registers"]
     base = region("registers").base
-    parts.append(
-        np.array(
-            [
-                [base + register(name).offset, value]
-                for name, value in zip(REGISTER_NAMES, images.registers.words(), strict=True)
-            ],
-            np.uint32,
-        )
-    )
+    settings = zip(REGISTER_NAMES, images["registers"].words(), strict=True)
+    parts.append(np.array([[base + register(name).offset, value] for name, value in settings], np.uint32))
     return np.concatenate(parts)
 
 
-def image_writes(pixels: IntArray, config: CoreConfig) -> NDArray[np.uint32]:
+def image_writes(pixels: IntArray, placement: Placement) -> NDArray[np.uint32]:
     """(address, value) rows that load the input image (0..255) into the currents of the first layer."""
-    padded = np.zeros(config.words(len(pixels)) * config.lanes, np.int64)
-    padded[: len(pixels)] = pixels
-    return _memory_writes(_pack("currents", config.current_bits, padded.reshape(-1, config.lanes)), config)
+    where, config = placement.layers[0], placement.config
+    packed = pack_values("currents", config.current_bits, by_slot(pixels, where.layout))
+    return _memory_writes(packed, where.current_base, config)
 
 
-def _memory_writes(memory: MemoryImage, config: CoreConfig) -> NDArray[np.uint32]:
+def _memory_writes(memory: MemoryImage, first: int, config: CoreConfig) -> NDArray[np.uint32]:
+    """Rows that load a memory from word `first` on."""
     values = memory.data.view("<u4")
     index, part = np.indices(values.shape)
-    addresses = region(memory.name).base + ((index << config.part_bits) | part)
+    addresses = region(memory.name).base + (((first + index) << config.part_bits) | part)
     return np.stack([addresses.reshape(-1), values.reshape(-1)], axis=1).astype(np.uint32)
 
 
-def _slices_to_bytes(rows: list[list[int]]) -> NDArray[np.uint8]:
-    return np.array(rows, dtype="<u4").view(np.uint8)
+def _of_register(name: str) -> Record:
+    """The fields of a register as a record of one slice."""
+    return tuple((0, field) for field in register(name).fields)
 
 
-def _pack(name: str, width: int, values: IntArray) -> MemoryImage:
-    """Rows of signed values, `width` bits each, lowest lane in the lowest bits."""
-    rows, lanes = values.shape
-    low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
-    if values.size and (values.min() < low or values.max() > high):
-        raise HillockError(f"{name}: values from {values.min()} to {values.max()} do not fit in {width} signed bits")
-    bits = (values[:, :, None] >> np.arange(width)) & 1
-    padded = np.zeros((rows, slices(lanes * width) * BUS_BITS), np.uint8)
-    padded[:, : lanes * width] = bits.reshape(rows, -1)
-    return MemoryImage(name, lanes * width, np.packbits(padded, axis=1, bitorder="little"))
+def _synapses(placement: Placement) -> IntArray:
+    """What the synapse memory holds, [word, lane]."""
+    network = placement.network
+    words = [np.zeros((0, placement.config.lanes), np.int64)]
+    for index, connection in network.walks():
+        layout = placement.layers[index].layout
+        words.append(synapse_words(connection, network.shape_of(connection.source), layout))
+    return np.concatenate(words)
 
 
-def _unpack(memory: MemoryImage, lanes: int, width: int) -> IntArray:
-    """The inverse of `_pack`."""
-    bits = np.unpackbits(memory.data, axis=1, bitorder="little")[:, : lanes * width].reshape(-1, lanes, width)
-    values: IntArray = (bits.astype(np.int64) << np.arange(width)).sum(axis=2)
-    return values - (bits[:, :, -1].astype(np.int64) << width)
+def _currents(placement: Placement) -> IntArray:
+    """What the current memory holds, [word, lane]."""
+    layers = zip(placement.network.layers, placement.layers, strict=True)
+    parts = [current_words(layer, where) for layer, where in layers]
+    words = np.zeros((max(first + len(part) for first, part in parts), placement.config.lanes), np.int64)
+    for first, part in parts:
+        words[first : first + len(part)] = part
+    return words
 
 
-def _field_value(record: int, field: Field, config: CoreConfig) -> int:
-    width = field_width(field, config)
-    value = (record >> field.low) & ((1 << width) - 1)
-    return value - (1 << width) if field.signed and value >> (width - 1) else value
+def _layers(images: Images, placement: Placement) -> tuple[Layer, ...]:
+    """The layers of a placed network with the parameters, weights and currents that images of it hold."""
+    network, config = placement.network, placement.config
+    synapses = unpack_values(images["synapses"], config.lanes, config.weight_bits)
+    currents = unpack_values(images["currents"], config.lanes, config.current_bits)
+    places = iter(placement.connections)
+    layers = []
+    for layer, where, record in zip(network.layers, placement.layers, images["layers"].words(), strict=True):
+        connections = []
+        for connection in layer.connections:
+            at = next(places)
+            words = synapses[at.synapse_base : at.synapse_base + at.walk.synapse_words]
+            weights = read_weights(words, connection, network.shape_of(connection.source), where.layout)
+            connections.append(
+                dataclasses.replace(connection, synapses=dataclasses.replace(connection.synapses, weights=weights))
+            )
+        values: dict[str, Any] = {"connections": tuple(connections)}
+        if layer.currents is not None:
+            values["currents"] = read_currents(currents, len(layer.currents), where)
+        parameters = layer_parameters(unpack_record(record, LAYER_RECORD, config))
+        layers.append(dataclasses.replace(layer, **values | parameters))
+    return tuple(layers)

@@ -1,9 +1,9 @@
 """Memory images in a folder, with a manifest that says what they are and proves that they are whole.
 
 `<memory>.bin` is what the bus loads, 32-bit little-endian slices in bus order; `<memory>.hex` has one memory word a
-line, for simulation and synthesis tools. `manifest.json` has the core's configuration, the network's digest, the size
-and sha256 of each file, and the sha256 of its own text without that line. It is written last, so a folder without one
-is unfinished.
+line, for simulation and synthesis tools. `manifest.json` has the core's configuration, the skeleton of the network
+(`gen/skeleton.py`) and its digest, the size and sha256 of each file, and the sha256 of its own text without that line.
+It is written last, so a folder without one is unfinished.
 """
 
 import hashlib
@@ -16,23 +16,23 @@ import numpy as np
 from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError, Problems
 from hillock.hw.registers import slices, table_digest
-from hillock.sim.network import Network
 from hillock.sim.network_file import write_file
 
-from .image import Images, MemoryImage, decode, encode
+from .image import Images, decode, encode, memory_names
 from .mapping import Placement
+from .packing import MemoryImage
+from .skeleton import Skeleton
 
 __all__ = ["read_images", "write_images"]
 
 FORMAT = "hillock images"
-VERSION = 1
+VERSION = 2
 _WAY_OUT = "generate the images again"
 
 
 def write_images(placement: Placement, folder: Path) -> Path:
     """Encode a placed network into `folder`; returns the manifest. The same placement gives the same bytes anywhere."""
     images = encode(placement)
-    network = placement.network
     manifest_path = folder / "manifest.json"
     if manifest_path.exists():
         manifest_path.unlink()
@@ -55,12 +55,8 @@ def write_images(placement: Placement, folder: Path) -> Path:
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
-        "network": {
-            "name": network.name,
-            "digest": network.digest(),
-            "weight_bits": network.weight_bits,
-            "layers": [layer.name for layer in network.layers],
-        },
+        "network": Skeleton.describe(placement),
+        "digest": placement.network.digest(),
         "config": placement.config.as_dict(),
         "register_table": table_digest(),
         "memories": memories,
@@ -70,8 +66,8 @@ def write_images(placement: Placement, folder: Path) -> Path:
     return manifest_path
 
 
-def read_images(folder: Path) -> tuple[Images, CoreConfig, Network]:
-    """(images, configuration, the network decoded from the bytes) of a folder that `write_images` wrote.
+def read_images(folder: Path) -> tuple[Images, Placement]:
+    """(images, the placed network decoded from their bytes) of a folder that `write_images` wrote.
 
     Whatever is missing, truncated, changed or does not fit together is a `HillockError`, all of it together.
     """
@@ -86,9 +82,9 @@ def read_images(folder: Path) -> tuple[Images, CoreConfig, Network]:
         wanted = manifest.pop("sha256")
         if wanted != hashlib.sha256(_text(manifest)).hexdigest():
             raise HillockError(f"{path} was changed: it does not have the sha256 that it says: {_WAY_OUT}")
-        config, about = CoreConfig(**manifest["config"]), manifest["network"]
-        memories = {name: manifest["memories"][name] for name in ("layers", "synapses", "currents", "registers")}
-        given_table = manifest["register_table"]
+        config, skeleton = CoreConfig(**manifest["config"]), Skeleton.from_dict(manifest["network"])
+        memories = {name: manifest["memories"][name] for name in (*memory_names(config), "registers")}
+        given_table, given_digest = manifest["register_table"], manifest["digest"]
     except OSError as error:
         raise HillockError(f"{path} cannot be read ({error.strerror}): {_WAY_OUT}") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -101,15 +97,15 @@ def read_images(folder: Path) -> tuple[Images, CoreConfig, Network]:
         given_table == table_digest(),
         f"they were made for register table {given_table:#010x}, this is {table_digest():#010x}: {_WAY_OUT}",
     )
-    images = Images(**{name: _read_memory(folder, name, entry, problems) for name, entry in memories.items()})
+    images = Images({name: _read_memory(folder, name, entry, problems) for name, entry in memories.items()})
     problems.raise_any()
-    network = decode(images, config, name=about["name"], layer_names=about["layers"], weight_bits=about["weight_bits"])
+    placement = decode(images, config, skeleton)
+    digest = placement.network.digest()
     problems.require(
-        network.digest() == about["digest"],
-        f"they hold network {network.digest()[:12]}, the manifest says {about['digest'][:12]}: {_WAY_OUT}",
+        digest == given_digest, f"they hold network {digest[:12]}, the manifest says {given_digest[:12]}: {_WAY_OUT}"
     )
     problems.raise_any()
-    return images, config, network
+    return images, placement
 
 
 def _read_memory(folder: Path, name: str, entry: dict[str, Any], problems: Problems) -> MemoryImage:

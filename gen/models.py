@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hillock.hw.problems import HillockError
 from hillock.sim import network_file
-from hillock.sim.network import Network
+from hillock.sim.network import Decision, Network
 
 __all__ = ["MODELS", "Model", "load_model"]
 
@@ -17,12 +17,12 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network and what was measured when it was made."""
+    """A trained network and what was measured when it was made; accuracies are None where nothing is decided."""
 
     network: Network
     dataset: str
-    float_accuracy: float
-    integer_accuracy: float
+    float_accuracy: float | None
+    integer_accuracy: float | None
 
 
 def load_model(name: str) -> Model:
@@ -36,9 +36,12 @@ def load_model(name: str) -> Model:
     path = folder / "model.json"
     try:
         about = json.loads(path.read_text())
-        figures = about["data"]["name"], about["float"]["accuracy"], about["integer"]["accuracy"]
+        dataset, scores = about["data"]["name"], (about["float"], about["integer"])
+        network = network_file.load(folder / "network.hlk")
+        decides = network.decision is not Decision.NONE
+        figures = [score["accuracy"] if decides else None for score in scores]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HillockError(
             f"{path}: it must be what `train` writes ({type(error).__name__}: {error}): train the model again"
         ) from None
-    return Model(network_file.load(folder / "network.hlk"), *figures)
+    return Model(network, dataset, *figures)

@@ -81,10 +81,11 @@ class CoreConfig:
                 f"{name} ({meaning}) must be an integer from {low} to {high}, not {value!r}",
             )
         problems.raise_any()
+        product = self.weight_bits + self.fraction_bits + (self.payload_bits if self.payload_bits > 1 else 0)
         problems.require(
-            self.weight_bits + self.fraction_bits <= self.potential_bits,
-            f"potential_bits must be at least weight_bits + fraction_bits = {self.weight_bits + self.fraction_bits}, "
-            f"not {self.potential_bits}: a single weight would not fit in a potential",
+            product <= self.potential_bits,
+            f"potential_bits must be at least weight_bits + fraction_bits (+ payload_bits where events carry more than "
+            f"1) = {product}, not {self.potential_bits}: a single event would not fit in a potential",
         )
         problems.require(
             self.current_bits <= self.potential_bits,
@@ -106,6 +107,11 @@ class CoreConfig:
             self.columns_per_word <= min(self.lanes, self.max_width),
             f"columns_per_word must be at most min(lanes, max_width) = {min(self.lanes, self.max_width)}, not "
             f"{self.columns_per_word}",
+        )
+        problems.require(
+            not self.static_input or self.current_bits == self.potential_bits,
+            f"with static_input current_bits must be potential_bits = {self.potential_bits}, not {self.current_bits}: "
+            f"the current is integrated as a potential is",
         )
         window = 1 << (REGION_SHIFT - self.part_bits)
         for name in ("synapse_words", "potential_words", "current_words"):

@@ -12,10 +12,11 @@ from .registers import (
     BUS_BITS,
     ERRORS,
     IDENTITY,
-    LAYER_RECORD_SLICES,
+    RECORD_SLICES,
     REGIONS,
     REGISTERS,
     Access,
+    Field,
     Register,
     field_width,
     memory_shape,
@@ -26,8 +27,19 @@ from .registers import (
 
 __all__ = ["Control", "bus_signature"]
 
-_LOADABLE = ("layers", "synapses", "currents")
-_READ_CYCLES = 6
+_LOADABLE = ("layers", "connections", "synapses", "currents", "rows", "columns", "channels", "lanes")
+_DEFAULTS = {"layers": 1, "input_channels": 1, "input_grid": 1 << 16 | 1, "timesteps": 1, "outputs": 1}
+_READ_CYCLES = 7
+
+
+def _writable() -> list[tuple[Register, Field, str]]:
+    """(register, field, port) of everything that the bus sets; a register of one field gives the port its name."""
+    return [
+        (entry, field, entry.name if len(entry.fields) == 1 else f"{entry.name}_{field.name}")
+        for entry in REGISTERS
+        if entry.access == Access.RW
+        for field in entry.fields
+    ]
 
 
 def bus_signature() -> wiring.Signature:
@@ -69,40 +81,40 @@ class Control(wiring.Component):
         Strobe: an input word was dropped.
     start, abort : out
         Strobes, in the cycle of the acknowledgement.
-    layers, inputs, timesteps, delay, by_potential, outputs : out
-        The writable registers.
+    layers, input_mode_image, timesteps, ... : out
+        The writable registers, see `_writable`.
     index, lane : out
         The memory word, and the lane of a potential, that the bus reads.
     record, lane_value, count : in
         The layer record, the value in a lane, or the counter, that is there; at most `_READ_CYCLES` cycles later.
-    write_layers, write_synapses, write_currents : out
-        One whole word each: enable, address and data.
+    write_layers, write_connections, ... : out
+        One whole word of each memory that can be loaded: enable, address and data.
     """
 
     def __init__(self, config: CoreConfig, *, registers: dict[str, int]):
         self._config = config
         self._init = registers
-        neuron_count = config.max_neurons.bit_length()
         self._staged_bits = max(slices(memory_shape(name, config)[1]) for name in _LOADABLE) * BUS_BITS
         super().__init__(
             {
                 "bus": In(bus_signature()),
                 "busy": In(1),
                 "done": In(1),
-                "decision": In(config.address_bits),
+                "decision": In(range(config.max_channels)),
                 "cycles": In(32),
                 "illegal_input": In(1),
                 "start": Out(1),
                 "abort": Out(1),
-                "layers": Out(config.max_layers.bit_length(), init=registers.get("layers", 1)),
-                "inputs": Out(neuron_count, init=registers.get("inputs", 1)),
-                "timesteps": Out(16, init=registers.get("timesteps", 1)),
-                "delay": Out(16, init=registers.get("delay", 0)),
-                "by_potential": Out(1, init=registers.get("decision_mode", 0)),
-                "outputs": Out(neuron_count, init=registers.get("outputs", 1)),
+                **{
+                    port: Out(
+                        width := field_width(field, config),
+                        init=registers.get(entry.name, _DEFAULTS.get(entry.name, 0)) >> field.low & ((1 << width) - 1),
+                    )
+                    for entry, field, port in _writable()
+                },
                 "index": Out(REGION_SHIFT),
                 "lane": Out(range(max(2, config.lanes))),
-                "record": In(LAYER_RECORD_SLICES * BUS_BITS),
+                "record": In(RECORD_SLICES["layers"] * BUS_BITS),
                 "lane_value": In(BUS_BITS),
                 "count": In(BUS_BITS),
                 **{f"write_{name}": Out(write_port(*memory_shape(name, config))) for name in _LOADABLE},
@@ -112,7 +124,11 @@ class Control(wiring.Component):
     def _register_values(self, error: Value) -> dict[str, list[Value | int]]:
         """What each register reads, field by field."""
         config = self._config
+        writable: dict[str, list[Value | int]] = {}
+        for entry, _, port in _writable():
+            writable.setdefault(entry.name, []).append(getattr(self, port))
         return {
+            **writable,
             "identity": [IDENTITY],
             "table": [table_digest()],
             "geometry": [config.lanes, config.weight_bits, config.potential_bits, config.fraction_bits],
@@ -120,12 +136,6 @@ class Control(wiring.Component):
             "control": [0, 0],
             "status": [self.busy, self.done],
             "error": [error],
-            "layers": [self.layers],
-            "inputs": [self.inputs],
-            "timesteps": [self.timesteps],
-            "delay": [self.delay],
-            "decision_mode": [self.by_potential],
-            "outputs": [self.outputs],
             "decision": [self.decision],
             "cycles": [self.cycles],
         }
@@ -219,7 +229,7 @@ class Control(wiring.Component):
                                 )
             with m.Case(region("layers").number):
                 with m.Switch(part):
-                    for i in range(LAYER_RECORD_SLICES):
+                    for i in range(RECORD_SLICES["layers"]):
                         with m.Case(i):
                             m.d.comb += read_value.eq(self.record.word_select(i, BUS_BITS))
             with m.Case(*(region(name).number for name in ("synapses", "currents", "potentials"))):
@@ -230,12 +240,13 @@ class Control(wiring.Component):
     def _elaborate_register_write(self, m: Module, error: Value) -> None:
         written = self.bus.dat_w
 
-        def writable(entry: Register) -> None:
-            target = self.by_potential if entry.name == "decision_mode" else getattr(self, entry.name)
+        def writable(register: Register) -> None:
             with m.If(self.busy):
                 m.d.sync += error.load_while_running.eq(1)
             with m.Else():
-                m.d.sync += target.eq(written)
+                for entry, field, port in _writable():
+                    if entry is register:
+                        m.d.sync += getattr(self, port).eq(written[field.low :])
 
         with m.Switch(self.index):
             for entry in REGISTERS:
@@ -243,7 +254,7 @@ class Control(wiring.Component):
                     if entry.name == "control":
                         m.d.comb += self.abort.eq(written[1])
                         with m.If(written[0] & ~written[1]):
-                            with m.If(self.busy | (self.inputs != 0)):
+                            with m.If(self.busy | ~self.input_mode_image):
                                 m.d.sync += error.start_refused.eq(1)
                             with m.Else():
                                 m.d.comb += self.start.eq(1)

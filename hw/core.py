@@ -9,12 +9,24 @@ from amaranth.lib.wiring import In, Out
 
 from .config import REGION_SHIFT, CoreConfig
 from .control import Control, bus_signature
-from .formats import Operation, descriptor_layout, neuron_layout, operation_layout, token_layout
+from .decoder import TABLES, Decoder, table_entry_layout
+from .formats import (
+    Operation,
+    connection_layout,
+    descriptor_layout,
+    from_record,
+    neuron_layout,
+    operation_layout,
+    record_bits,
+    token_layout,
+)
 from .neuron_array import NeuronArray
 from .readout import Readout
-from .registers import BUS_BITS, LAYER_RECORD, region
+from .registers import BUS_BITS, CONNECTION_RECORD, LANE_ENTRY, LAYER_RECORD, TABLE_ENTRY, Record, region
+from .replay import Replay
 from .sequencer import Sequencer
-from .spike_queue import SpikeQueue
+from .spike_queue import SpikeQueue, lane_entry_layout
+from .walker import Walker
 
 __all__ = ["Core", "MemoryInit"]
 
@@ -24,26 +36,18 @@ class MemoryInit:
     """What the memories and registers of a core hold when it is configured: words as unsigned integers."""
 
     layers: list[int] = field(default_factory=list)
+    connections: list[int] = field(default_factory=list)
     synapses: list[int] = field(default_factory=list)
     currents: list[int] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    columns: list[int] = field(default_factory=list)
+    channels: list[int] = field(default_factory=list)
+    lanes: list[int] = field(default_factory=list)
     registers: Mapping[str, int] = field(default_factory=dict)
 
 
-def _record_bits(layout: data.StructLayout) -> list[tuple[str, int, int]]:
-    """(field, lowest bit of the layer record, width) for the fields that a layout takes from the layer record."""
-    return [
-        (entry.name, position * BUS_BITS + entry.low, layout[entry.name].width)
-        for position, entry in LAYER_RECORD
-        if entry.name in layout.members
-    ]
-
-
-def _from_record(layout: data.StructLayout, record: int) -> int:
-    """The bits of `layout` for a layer record of the memory image."""
-    result = 0
-    for name, low, width in _record_bits(layout):
-        result |= ((record >> low) & ((1 << width) - 1)) << layout[name].offset
-    return result
+def _records(record: Record, layout: data.StructLayout, words: list[int]) -> list[int]:
+    return [from_record(record, layout, word) for word in words]
 
 
 class Core(wiring.Component):
@@ -79,14 +83,24 @@ class Core(wiring.Component):
         self._config = config
         init = init or MemoryInit()
         self.sequencer = Sequencer(
-            config, descriptors=[_from_record(descriptor_layout(config), record) for record in init.layers]
+            config,
+            descriptors=_records(LAYER_RECORD, descriptor_layout(config), init.layers),
+            connections=_records(CONNECTION_RECORD, connection_layout(config), init.connections),
         )
+        entry = table_entry_layout(config)
+        self.decoder = Decoder(
+            config, tables={name: _records(TABLE_ENTRY, entry, getattr(init, name)) for name in TABLES}
+        )
+        self.walker = Walker(config)
         self.array = NeuronArray(
             config,
             synapses=init.synapses,
             currents=init.currents,
-            neurons=[_from_record(neuron_layout(config), record) for record in init.layers],
+            neurons=_records(LAYER_RECORD, neuron_layout(config), init.layers),
         )
+        lanes = _records(LANE_ENTRY, lane_entry_layout(config), init.lanes)
+        self.next_queue, self.output_queue = SpikeQueue(config, lanes=lanes), SpikeQueue(config, lanes=lanes)
+        self.replay = Replay(config)
         self.control = Control(config, registers=dict(init.registers))
         token = token_layout(config)
         trace = {name: member for name, member in self.array.signature.members.items() if name.startswith("trace_")}
@@ -95,7 +109,7 @@ class Core(wiring.Component):
                 "bus": In(bus_signature()),
                 "inputs": In(stream.Signature(token)),
                 "spikes": Out(stream.Signature(token)),
-                "decision": Out(stream.Signature(config.address_bits)),
+                "decision": Out(stream.Signature(range(config.max_channels))),
                 **trace,
             }
         )
@@ -103,29 +117,34 @@ class Core(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        control, sequencer, array = self.control, self.sequencer, self.array
-        next_queue, output_queue, readout = SpikeQueue(config), SpikeQueue(config), Readout(config)
-        token = token_layout(config)
-        input_queue = fifo.SyncFIFOBuffered(width=token.size, depth=config.input_queue)
+        control, sequencer, walker, array = self.control, self.sequencer, self.walker, self.array
+        readout = Readout(config)
+        input_queue = fifo.SyncFIFOBuffered(width=token_layout(config).size, depth=config.input_queue)
 
         m.submodules.control = control
         aborts = Signal()
         m.d.sync += aborts.eq(control.abort)
         forget = ResetInserter(aborts)
         m.submodules.sequencer = forget(sequencer)
+        m.submodules.decoder = forget(self.decoder)
+        m.submodules.walker = forget(walker)
         m.submodules.array = array
         m.submodules.input_queue = forget(input_queue)
-        m.submodules.next_queue = forget(next_queue)
-        m.submodules.output_queue = forget(output_queue)
+        m.submodules.next_queue = forget(self.next_queue)
+        m.submodules.output_queue = forget(self.output_queue)
         m.submodules.readout = forget(readout)
         wiring.connect(m, wiring.flipped(self.bus), control.bus)
 
-        # Input: what is beyond the first layer goes no further than this.
-        legal = self.inputs.payload.marker | (self.inputs.payload.address < control.inputs)
-        image = control.inputs == 0
+        # Input: what is beyond the grid of the input goes no further than this.
+        given, image = self.inputs.payload, control.input_mode_image
+        legal = given.marker | (
+            (given.channel < control.input_channels)
+            & (given.column < control.input_grid_columns)
+            & (given.row < control.input_grid_rows)
+        )
         m.d.comb += [
             self.inputs.ready.eq(input_queue.w_rdy),
-            input_queue.w_data.eq(self.inputs.payload),
+            input_queue.w_data.eq(given),
             input_queue.w_en.eq(self.inputs.valid & legal & ~image),
             control.illegal_input.eq(self.inputs.valid & self.inputs.ready & (~legal | image)),
             sequencer.inputs.payload.eq(input_queue.r_data),
@@ -133,32 +152,22 @@ class Core(wiring.Component):
             input_queue.r_en.eq(sequencer.inputs.ready),
         ]
 
-        # The walk, the lanes, and back.
+        self._elaborate_walks(m)
         m.d.comb += [
-            array.operation.eq(sequencer.operation),
-            array.valid.eq(sequencer.valid),
             array.forget.eq(aborts),
-            array.synapse_word.eq(sequencer.synapse_word),
-            next_queue.word.eq(array.spikes),
-            next_queue.valid.eq(array.spikes_valid & array.to_next),
-            output_queue.word.eq(array.spikes),
-            output_queue.valid.eq(array.spikes_valid & array.to_output),
-            sequencer.output_free.eq(output_queue.free),
-            output_queue.reserve.eq(sequencer.output_reserve),
             sequencer.image.eq(image),
+            sequencer.static_input.eq(control.input_mode_is_static if config.static_input else 0),
             sequencer.start.eq(control.start),
             sequencer.layer_count.eq(control.layers),
             sequencer.timesteps.eq(control.timesteps),
         ]
-        wiring.connect(m, next_queue.tokens, sequencer.spikes)
-        wiring.connect(m, output_queue.tokens, wiring.flipped(self.spikes))
         for name in self.signature.members:
             if name.startswith("trace_"):
                 m.d.comb += getattr(self, name).eq(getattr(array, name))
 
         # The result.
         m.d.comb += [
-            readout.token.eq(output_queue.tokens.payload),
+            readout.token.eq(self.spikes.payload),
             readout.offered.eq(self.spikes.valid),
             readout.leaves.eq(self.spikes.valid & self.spikes.ready),
             readout.begin.eq(sequencer.begin),
@@ -166,24 +175,26 @@ class Core(wiring.Component):
             readout.potential_base.eq(sequencer.descriptor.potential_base),
             readout.timesteps.eq(control.timesteps),
             readout.delay.eq(control.delay),
-            readout.by_potential.eq(control.by_potential),
+            readout.by_potential.eq(control.decision_mode_by_potential),
+            readout.none.eq(control.decision_mode_none),
             readout.outputs.eq(control.outputs),
             readout.lanes.eq(array.seen),
             array.seen_lane.eq(readout.look_lane),
             sequencer.decided.eq(self.decision.valid & self.decision.ready),
         ]
         wiring.connect(m, readout.decision, wiring.flipped(self.decision))
-        cycles, done = Signal(32), Signal()
+        cycles, done, busy = Signal(32), Signal(), Signal()
+        m.d.comb += busy.eq(~sequencer.idle)
         with m.If(sequencer.begin):
             m.d.sync += [cycles.eq(Mux(image, 1, self.INPUT_LATENCY + 1)), done.eq(0)]
-        with m.Elif(sequencer.busy & ~self.decision.valid & ~done):
+        with m.Elif(busy & ~self.decision.valid & ~done):
             m.d.sync += cycles.eq(cycles + 1)
         with m.If(aborts):
             m.d.sync += done.eq(0)
         with m.Elif(self.decision.valid):
             m.d.sync += done.eq(1)
         m.d.comb += [
-            control.busy.eq(sequencer.busy),
+            control.busy.eq(busy),
             control.done.eq(done),
             control.cycles.eq(cycles),
             control.decision.eq(self.decision.payload),
@@ -200,8 +211,11 @@ class Core(wiring.Component):
             ),
             looked_at.layer.eq(control.index),
             looked_at.potential_word.eq(Mux(readout.looks, readout.look_word, control.index)),
-            sequencer.inspected_synapse_word.eq(control.index),
-            sequencer.inspected.eq(looked_at),
+            looked_at.current_word.eq(control.index),
+            walker.idle.eq(sequencer.idle | sequencer.finished),
+            walker.inspected.eq(looked_at),
+            walker.inspected_synapse_word.eq(control.index),
+            sequencer.inspected_layer.eq(control.index),
             readout.lane.eq(control.lane),
             readout.class_index.eq(control.index),
             value.eq(Mux(sees_weight, readout.seen >> config.fraction_bits, readout.seen)),
@@ -210,11 +224,80 @@ class Core(wiring.Component):
         ]
         wiring.connect(m, control.write_synapses, array.synapse_write)
         wiring.connect(m, control.write_currents, array.current_write)
+        for queue in (self.next_queue, self.output_queue):
+            self._load(m, control.write_lanes, LANE_ENTRY, queue.lane_write, lane_entry_layout(config))
+        for name in TABLES:
+            write = getattr(self.decoder, f"{name}_write")
+            self._load(m, getattr(control, f"write_{name}"), TABLE_ENTRY, write, table_entry_layout(config))
+        self._load(
+            m, control.write_connections, CONNECTION_RECORD, sequencer.connection_write, connection_layout(config)
+        )
         for write, held in ((array.layer_write, array.neuron), (sequencer.layer_write, sequencer.descriptor)):
-            record = control.write_layers
-            written = Signal(held.shape())
-            for name, low, width in _record_bits(held.shape()):
-                m.d.comb += written[name].eq(record.data[low : low + width])
+            self._load(m, control.write_layers, LAYER_RECORD, write, held.shape())
+            for name, low, width in record_bits(LAYER_RECORD, held.shape()):
                 m.d.comb += control.record[low : low + width].eq(held[name])
-            m.d.comb += [write.en.eq(record.en), write.addr.eq(record.addr), write.data.eq(written)]
         return m
+
+    def _elaborate_walks(self, m: Module) -> None:
+        """From tokens to walks, to spikes, and back to tokens."""
+        config = self._config
+        sequencer, decoder, walker, array = self.sequencer, self.decoder, self.walker, self.array
+        wiring.connect(m, sequencer.tokens, decoder.tokens)
+        wiring.connect(m, decoder.requests, sequencer.decoded)
+        wiring.connect(m, sequencer.requests, walker.requests)
+        m.d.comb += [
+            decoder.accepts.eq(sequencer.accepts),
+            decoder.connection.eq(sequencer.connection),
+            decoder.potential_base.eq(sequencer.descriptor.potential_base),
+            walker.layer.eq(sequencer.layer),
+            walker.descriptor.eq(sequencer.descriptor),
+            walker.connection.eq(sequencer.connection),
+            walker.pass_kind.eq(sequencer.pass_kind),
+            sequencer.pass_done.eq(walker.done),
+            array.operation.eq(walker.operation),
+            array.valid.eq(walker.valid),
+            array.synapse_word.eq(walker.synapse_word),
+        ]
+        next_queue, output_queue = self.next_queue, self.output_queue
+        m.d.comb += [
+            next_queue.word.eq(array.spikes),
+            next_queue.layer.eq(array.layer),
+            next_queue.valid.eq(array.spikes_valid & array.to_next),
+            output_queue.word.eq(array.spikes),
+            output_queue.layer.eq(array.layer),
+            output_queue.valid.eq(array.spikes_valid & array.to_output),
+            output_queue.reserve.eq(sequencer.output_reserve),
+            sequencer.output_free.eq(output_queue.free),
+        ]
+        wiring.connect(m, next_queue.tokens, sequencer.spikes)
+        wiring.connect(m, output_queue.tokens, wiring.flipped(self.spikes))
+        if config.replay_words:
+            m.submodules.replay = replay = self.replay
+            m.d.comb += [
+                replay.word.eq(array.spikes),
+                replay.valid.eq(array.spikes_valid & array.to_replay),
+                replay.first.eq(array.first),
+                replay.write_base.eq(array.replay_base),
+                replay.begin.eq(sequencer.replay_begin),
+                replay.read_base.eq(sequencer.connection.replay_base),
+            ]
+            with m.If(replay.replayed_valid):
+                m.d.comb += [
+                    next_queue.word.eq(replay.replayed),
+                    next_queue.layer.eq(sequencer.connection.source_layer),
+                    next_queue.valid.eq(1),
+                ]
+
+    def _load(
+        self,
+        m: Module,
+        given: wiring.PureInterface,
+        record: Record,
+        write: wiring.PureInterface,
+        layout: data.StructLayout,
+    ) -> None:
+        """Write the fields of `layout` in a record that the bus gives."""
+        written = Signal(layout)
+        for name, low, width in record_bits(record, layout):
+            m.d.comb += written[name].eq(given.data[low : low + width])
+        m.d.comb += [write.en.eq(given.en), write.addr.eq(given.addr), write.data.eq(written)]

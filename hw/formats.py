@@ -4,85 +4,169 @@ from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import Out
 
 from .config import CoreConfig
+from .registers import BUS_BITS, CONNECTION_RECORD, LAYER_RECORD, Record, field_width
 
 __all__ = [
     "Operation",
+    "connection_layout",
     "descriptor_layout",
+    "from_record",
     "neuron_layout",
     "operation_layout",
+    "payload_width",
+    "record_bits",
+    "record_layout",
+    "request_layout",
     "spike_word_layout",
     "token_layout",
     "write_port",
 ]
 
 
-class Operation(enum.Enum, shape=2):  # type: ignore[call-arg]
-    """What the neuron array does to one word of potentials."""
+class Operation(enum.Enum, shape=3):  # type: ignore[call-arg]
+    """What the neuron array does to one word of potentials.
+
+    INTEGRATE adds weights; FIRE adds currents, fires and settles; PRELOAD sets them to V0. For static input, LOAD sets
+    them to the current, and LATCH makes a current of them.
+    """
 
     INTEGRATE = 0
     FIRE = 1
     PRELOAD = 2
+    LOAD = 3
+    LATCH = 4
+
+
+def _place(config: CoreConfig) -> dict[str, object]:
+    return {"channel": range(config.max_channels), "column": range(config.max_width), "row": range(config.max_height)}
+
+
+def payload_width(config: CoreConfig) -> int:
+    """Bits that an event spends on what it carries: none when that is always 1."""
+    return config.payload_bits if config.payload_bits > 1 else 0
 
 
 def token_layout(config: CoreConfig) -> data.StructLayout:
-    """A spike event, or the marker that closes a timestep (its `address` is then ignored)."""
-    return data.StructLayout({"address": config.address_bits, "marker": 1})
+    """An event and its place, or the marker that closes a timestep (nothing else of it then matters)."""
+    return data.StructLayout({**_place(config), "payload": payload_width(config), "marker": 1})
 
 
 def spike_word_layout(config: CoreConfig) -> data.StructLayout:
-    """The spikes of one potential word: bit i is the neuron `word * lanes + i` of its layer."""
-    return data.StructLayout({"spikes": config.lanes, "word": range(max(2, config.max_words)), "last": 1})
+    """The spikes of one potential word, by lane, and the place of its first lane; `last` of its layer."""
+    payloads = payload_width(config) * config.lanes
+    return data.StructLayout({"spikes": config.lanes, "payloads": payloads, **_place(config), "last": 1})
+
+
+def request_layout(config: CoreConfig) -> data.StructLayout:
+    """A walk that may begin: the two parts of the first potential word and synapse word, and its extent.
+
+    `marker`: a fire pass instead. `nothing`: an event that reaches no neuron.
+    """
+    potential, synapse = range(max(2, config.potential_words)), range(max(2, config.synapse_words))
+    return data.StructLayout(
+        {
+            "marker": 1,
+            "nothing": 1,
+            "payload": payload_width(config),
+            "potential": potential,
+            "potential_offset": potential,
+            "synapse": synapse,
+            "synapse_offset": synapse,
+            "rows": 8,
+            "columns": 8,
+        }
+    )
 
 
 def operation_layout(config: CoreConfig) -> data.StructLayout:
     """One access of the neuron array to a potential word.
 
-    `word` counts the words of the layer from 0, `potential_word` those of the whole memory; `last` marks the last
-    word of a layer, of which only the first `last_lanes` lanes are neurons. `to_next` and `to_output` say where the
-    spikes of FIRE go.
+    `last` marks the last word of a layer; only the first `used_lanes` lanes of the word are neurons.
+    The place is that of the first lane (FIRE). `to_next`, `to_replay` and `to_output` say where the spikes of FIRE go.
     """
     return data.StructLayout(
         {
             "kind": Operation,
             "layer": range(max(2, config.max_layers)),
-            "word": range(max(2, config.max_words)),
             "potential_word": range(max(2, config.potential_words)),
+            "current_word": range(max(2, config.current_words)),
+            "payload": payload_width(config),
+            **_place(config),
             "last": 1,
-            "last_lanes": range(config.lanes + 1),
+            "used_lanes": range(config.lanes + 1),
             "to_next": 1,
+            "to_replay": 1,
             "to_output": 1,
         }
     )
 
 
+def record_layout(record: Record, names: tuple[str, ...], config: CoreConfig) -> data.StructLayout:
+    """The fields `names` of a record."""
+    widths = {field.name: field_width(field, config) for _, field in record}
+    return data.StructLayout({name: widths[name] for name in names})
+
+
 def descriptor_layout(config: CoreConfig) -> data.StructLayout:
     """The fields of a layer record that the sequencer works with; their meaning is in `registers.LAYER_RECORD`."""
-    return data.StructLayout(
-        {
-            "inputs": range(config.max_neurons + 1),
-            "words": range(config.max_words + 1),
-            "last_lanes": range(config.lanes + 1),
-            "potential_base": range(max(2, config.potential_words)),
-            "synapse_base": range(max(2, config.synapse_words)),
-            "has_input": 1,
-            "is_output": 1,
-        }
+    names = (
+        "potential_base",
+        "current_base",
+        "current_step",
+        "channel_words",
+        "column_words",
+        "rows",
+        "channels",
+        "columns",
+        "used_lanes",
+        "end_lanes",
+        "end_is_column",
+        "is_output",
+        "feeds_next",
+        "is_kept",
+        "connections",
+        "load_base",
     )
+    return record_layout(LAYER_RECORD, names, config)
 
 
 def neuron_layout(config: CoreConfig) -> data.StructLayout:
     """The fields of a layer record that the neurons work with; their meaning is in `registers.LAYER_RECORD`."""
-    return data.StructLayout(
-        {
-            "threshold": config.potential_bits - 1,
-            "preload": config.potential_bits,
-            "reset_amount": config.potential_bits,
-            "leak_shift": config.leak_shift_bits,
-            "reset_to_value": 1,
-            "leak_first": 1,
-            "fires": 1,
-        }
+    names = (
+        "threshold",
+        "preload",
+        "reset_amount",
+        "leak_shift",
+        "reset_to_value",
+        "reset_always",
+        "leak_first",
+        "fires",
+        "graded",
+        "replay_base",
     )
+    return record_layout(LAYER_RECORD, names, config)
+
+
+def connection_layout(config: CoreConfig) -> data.StructLayout:
+    """All fields of a connection record; their meaning is in `registers.CONNECTION_RECORD`."""
+    return record_layout(CONNECTION_RECORD, tuple(field.name for _, field in CONNECTION_RECORD), config)
+
+
+def record_bits(record: Record, layout: data.StructLayout) -> list[tuple[str, int, int]]:
+    """(field, lowest bit of the record, width) of the fields that `layout` takes from a record."""
+    return [
+        (field.name, position * BUS_BITS + field.low, layout[field.name].width)
+        for position, field in record
+        if field.name in layout.members
+    ]
+
+
+def from_record(record: Record, layout: data.StructLayout, word: int) -> int:
+    """The bits of `layout` for a record as it is in the memory image."""
+    result = 0
+    for name, low, width in record_bits(record, layout):
+        result |= ((word >> low) & ((1 << width) - 1)) << layout[name].offset
+    return result
 
 
 def write_port(words: int, bits: int) -> wiring.Signature:

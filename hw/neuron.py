@@ -29,7 +29,8 @@ def settle_control_layout(config: CoreConfig) -> data.StructLayout:
 
     `subtrahend` is what a neuron that resets subtracts from its potential, or from 0 with `from_zero`. `leak_reset` and
     `leak_original` say what the leak of a neuron that resets is taken from: the potential after the reset, before it,
-    or (neither) nothing. `force` resets every neuron: a preload is a reset to the value V0.
+    or (neither) nothing. `force` resets every neuron: a preload is a reset to the value V0, and some layers reset in
+    every timestep.
     """
     return data.StructLayout(
         {
@@ -52,21 +53,23 @@ def settle_control(config: CoreConfig, kind: Value, neuron: data.View) -> dict[s
     A negative R with `reset_to_value` off is outside the contract (the generator refuses it); its sign is ignored, so
     that even then nothing wraps: V >= theta >= 0 and R >= 0 keep V - R in range without a saturating subtractor.
     """
-    force = kind == Operation.PRELOAD
-    to_value = force | neuron.reset_to_value
+    preloads = kind == Operation.PRELOAD
+    # Potentials that are moved neither fire nor settle.
+    moves = (kind == Operation.LOAD) | (kind == Operation.LATCH) if config.static_input else Const(0)
+    to_value = preloads | neuron.reset_to_value
     amount = Mux(neuron.reset_to_value, neuron.reset_amount[-1], 0)
-    value = Mux(force, neuron.preload, Cat(neuron.reset_amount[:-1], amount)).as_signed()
-    leaks = neuron.leak_shift != 0
+    value = Mux(preloads, neuron.preload, Cat(neuron.reset_amount[:-1], amount)).as_signed()
+    leaks = (neuron.leak_shift != 0) & ~moves
     return {
         "threshold": neuron.threshold,
         "subtrahend": Mux(to_value, -value, value)[: config.potential_bits].as_signed(),
         "leak_shift": neuron.leak_shift,
         "from_zero": to_value,
-        "leak_reset": leaks & ~force & ~neuron.leak_first,
-        "leak_original": leaks & ~force & neuron.leak_first & ~neuron.reset_to_value,
+        "leak_reset": leaks & ~preloads & ~neuron.leak_first,
+        "leak_original": leaks & ~preloads & neuron.leak_first & ~neuron.reset_to_value,
         "leak_idle": leaks,
-        "fires": neuron.fires,
-        "force": force,
+        "fires": neuron.fires & ~moves,
+        "force": preloads | (neuron.reset_always & ~moves),
     }
 
 
@@ -118,7 +121,8 @@ class NeuronUpdate(wiring.Component):
     """One whole operation on one neuron: combinational, no state, zero latency.
 
     INTEGRATE gives `sat(potential + operand)`; FIRE adds the operand likewise, fires, resets and leaks (DESIGN,
-    integer contract); PRELOAD gives V0. The neuron array runs the same functions with registers between them.
+    integer contract); PRELOAD gives V0; LOAD and LATCH give `sat(potential + operand)` too, with a potential or an
+    operand of 0. The neuron array runs the same functions with registers between them.
 
     Members
     -------

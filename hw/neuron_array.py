@@ -5,7 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import CoreConfig
-from .formats import Operation, neuron_layout, operation_layout, spike_word_layout, write_port
+from .formats import Operation, neuron_layout, operation_layout, payload_width, spike_word_layout, write_port
 from .neuron import CHOICE, choose, decide, saturate, select, settle, settle_control, settle_control_layout
 
 __all__ = ["NeuronArray"]
@@ -20,10 +20,10 @@ class NeuronArray(wiring.Component):
 
     The stages, counted from the cycle in which the operation is at the port: 0 address the memories (the synapse
     memory, the largest, one cycle earlier), 1 capture their words, 2 add (INTEGRATE writes its result here), 3 compare
-    with the threshold, 4 reset and select the leak, 5 leak and write (FIRE and PRELOAD).
+    with the threshold, 4 reset and select the leak (LATCH writes the current here), 5 leak and write (all others).
 
-    An INTEGRATE or FIRE may follow an INTEGRATE on the same word in any later cycle: the result is forwarded. After a
-    FIRE or PRELOAD the same word may be addressed `WRITE_STAGE + 1` cycles later, and no INTEGRATE may be issued
+    Any operation may follow an INTEGRATE on the same word in any later cycle: the result is forwarded. After any other
+    the same word may be addressed `WRITE_STAGE + 1` cycles later, and no INTEGRATE may be issued
     `WRITE_STAGE - ADD_STAGE` cycles later, when both would write; the sequencer sees to it.
 
     An operation that is not valid changes nothing and is how others look into the memories: `seen` shows, `SEEN_STAGE`
@@ -36,14 +36,15 @@ class NeuronArray(wiring.Component):
         See `formats.operation_layout`; `forget` makes all operations under way invalid.
     synapse_word : in
         Address of the synapse word of the operation that comes in the next cycle.
-    spikes, spikes_valid, to_next, to_output : out
+    spikes, spikes_valid, first, layer, replay_base, to_next, to_replay, to_output : out
         The spikes of a FIRE, `SPIKE_STAGE` cycles after it; valid for words with a spike and for the last of a layer.
+        `first` says that no other has been valid in this fire pass.
     seen_lane, seen : in, out
         The lane looked at, two cycles before it shows, and one signed value for each lane, 0 in all but that one.
     neuron : out
         The parameters of the layer of the operation in stage 2.
     trace_* : out
-        For benches: layer, word, spikes and potentials of every FIRE, at its `WRITE_STAGE`.
+        For benches: layer, potential word, spikes and potentials of every FIRE, at its `WRITE_STAGE`.
     layer_write, synapse_write, current_write : in
         One whole word each: enable, address and data.
     """
@@ -66,19 +67,23 @@ class NeuronArray(wiring.Component):
                 "synapse_word": In(range(max(2, config.synapse_words))),
                 "spikes": Out(spike_word_layout(config)),
                 "spikes_valid": Out(1),
+                "first": Out(1),
+                "layer": Out(operation["layer"].shape),
+                "replay_base": Out(neuron_layout(config)["replay_base"].shape),
                 "to_next": Out(1),
+                "to_replay": Out(1),
                 "to_output": Out(1),
                 "seen_lane": In(range(max(2, config.lanes))),
                 "seen": Out(potentials),
                 "neuron": Out(neuron_layout(config)),
                 "trace_valid": Out(1),
                 "trace_layer": Out(operation["layer"].shape),
-                "trace_word": Out(operation["word"].shape),
+                "trace_word": Out(operation["potential_word"].shape),
                 "trace_spikes": Out(config.lanes),
                 "trace_potentials": Out(potentials),
                 "layer_write": In(write_port(config.max_layers, neuron_layout(config).size)),
                 "synapse_write": In(write_port(config.synapse_words, config.lanes * config.weight_bits)),
-                "current_write": In(write_port(config.potential_words, config.lanes * config.current_bits)),
+                "current_write": In(write_port(config.current_words, config.lanes * config.current_bits)),
             }
         )
 
@@ -98,9 +103,8 @@ class NeuronArray(wiring.Component):
         synapse = stored(
             "synapses", config.synapse_words, lanes * config.weight_bits, self._synapses, self.synapse_write
         )
-        current = stored(
-            "currents", config.potential_words, lanes * config.current_bits, self._currents, self.current_write
-        )
+        current_write = write_port(config.current_words, lanes * config.current_bits).create()
+        current = stored("currents", config.current_words, lanes * config.current_bits, self._currents, current_write)
         layer = stored("neurons", config.max_layers, neuron_layout(config).size, self._neurons, self.layer_write)
         m.submodules.potentials = block = memory.Memory(
             shape=lanes * bits, depth=max(2, config.potential_words), init=[], attrs=_NO_COLLISION
@@ -116,7 +120,7 @@ class NeuronArray(wiring.Component):
             m.d.sync += [op[stage].eq(op[stage - 1]), valid[stage].eq(valid[stage - 1] & ~self.forget)]
         m.d.comb += [
             potential.addr.eq(op[0].potential_word),
-            current.addr.eq(op[0].potential_word),
+            current.addr.eq(op[0].current_word),
             synapse.addr.eq(self.synapse_word),
             layer.addr.eq(op[0].layer),
         ]
@@ -126,13 +130,13 @@ class NeuronArray(wiring.Component):
 
         # The layer's parameters follow the operation: read in stage 1, prepared in stage 2, used in 3 and 4.
         neuron = self.neuron
-        control3 = Signal(settle_control_layout(config))
+        control3, graded3 = Signal(settle_control_layout(config)), Signal()
         leak_shift4 = Signal(config.leak_shift_bits, reset_less=True)
         in_layer3 = Signal(lanes)
-        m.d.sync += [neuron.eq(layer.data), leak_shift4.eq(control3.leak_shift)]
+        m.d.sync += [neuron.eq(layer.data), leak_shift4.eq(control3.leak_shift), graded3.eq(neuron.graded)]
         m.d.sync += [control3[name].eq(value) for name, value in settle_control(config, op[2].kind, neuron).items()]
         m.d.sync += in_layer3.eq(
-            Mux(op[2].kind == Operation.FIRE, Cat(~op[2].last | (lane < op[2].last_lanes) for lane in range(lanes)), 0)
+            Mux(op[2].kind == Operation.FIRE, Cat(lane < op[2].used_lanes for lane in range(lanes)), 0)
         )
 
         # Forwarding: an INTEGRATE writes at the end of stage 2, too late for the next two reads of the same word.
@@ -149,6 +153,15 @@ class NeuronArray(wiring.Component):
             shows_potential1.eq(op[1].kind == Operation.PRELOAD),
             shows_operand1.eq(~valid[1] & ~shows_potential1),
         ]
+        no_potential1, no_operand1 = Signal(), Signal()
+        m.d.comb += [no_potential1.eq(shows_operand1), no_operand1.eq(shows_potential1)]
+        if config.static_input:
+            m.d.comb += [
+                no_potential1.eq(shows_operand1 | (op[1].kind == Operation.LOAD)),
+                no_operand1.eq(shows_potential1 | (op[1].kind == Operation.LATCH)),
+            ]
+        carried1 = Signal(payload_width(config))
+        m.d.comb += carried1.eq(Mux(valid[1], op[1].payload, 1))
 
         # What is looked at shows in one lane and is 0 in the others: `seen` takes an OR and no multiplexer.
         # The longest path begins with `repeated2`, so each lane has its own. In hidden lanes its value is of no
@@ -167,10 +180,12 @@ class NeuronArray(wiring.Component):
         ]
         spikes4, spikes5 = Signal(lanes), Signal(lanes)
         m.d.sync += spikes5.eq(spikes4)
-        spikes3, seen3, written, results5 = [], [], [], []
+        spikes3, seen3, payloads3, sums4, written, results5 = [], [], [], [], [], []
         for lane in range(lanes):
             here = slice(lane * bits, (lane + 1) * bits)
             weight = synapse1[lane * config.weight_bits : (lane + 1) * config.weight_bits].as_signed()
+            if len(carried1):
+                weight = weight * carried1
             extra = current.data[lane * config.current_bits : (lane + 1) * config.current_bits].as_signed()
 
             def register(name: str, lane: int = lane) -> Signal:
@@ -180,8 +195,8 @@ class NeuronArray(wiring.Component):
                 register, ("held2", "operand2", "sum2", "sum3", "base3", "reset4", "sum4", "kept5", "leak5", "result5")
             )
             m.d.sync += [
-                held2.eq(Mux(shows_operand1, 0, Mux(repeated1, sum3, potential.data[here]))),
-                operand2.eq(Mux(shows_potential1, 0, Mux(integrates1, weight << config.fraction_bits, extra))),
+                held2.eq(Mux(no_potential1, 0, Mux(repeated1, sum3, potential.data[here]))),
+                operand2.eq(Mux(no_operand1, 0, Mux(integrates1, weight << config.fraction_bits, extra))),
                 sum3.eq(Mux(hidden2[lane], 0, sum2)),
                 base3.eq(Mux(from_zero2, 0, sum2)),
             ]
@@ -196,6 +211,8 @@ class NeuronArray(wiring.Component):
             m.d.comb += result5.eq(settle(kept5, leak5))
             spikes3.append(spike3)
             seen3.append(sum3)
+            payloads3.append(Mux(graded3, sum3[config.fraction_bits :][: len(carried1)], 1)[: len(carried1)])
+            sums4.append(sum4)
             written.append(Mux(writes5, result5, sum2))
             results5.append(result5)
 
@@ -208,16 +225,45 @@ class NeuronArray(wiring.Component):
             fires4.eq(valid[3] & (op[3].kind == Operation.FIRE) & ~self.forget),
             some4.eq(Cat(Cat(spikes3[lane : lane + 4]).any() for lane in range(0, lanes, 4))),
         ]
+        # Of a layer, the first word that is valid and the layer's place in the replay memory go with it.
+        begins4, replay_base3 = Signal(init=1), Signal.like(self.replay_base)
+        m.d.sync += [replay_base3.eq(neuron.replay_base), self.replay_base.eq(replay_base3)]
+        with m.If(fires4):
+            m.d.sync += begins4.eq(op[4].last | (begins4 & ~self.spikes_valid))
+        with m.If(self.forget):
+            m.d.sync += begins4.eq(1)
+        payloads4 = Signal(lanes * len(carried1))
+        m.d.sync += payloads4.eq(Cat(payloads3))
         m.d.comb += [
             self.spikes.spikes.eq(spikes4),
-            self.spikes.word.eq(op[4].word),
+            self.spikes.payloads.eq(payloads4),
+            self.spikes.channel.eq(op[4].channel),
+            self.spikes.column.eq(op[4].column),
+            self.spikes.row.eq(op[4].row),
             self.spikes.last.eq(op[4].last),
             self.spikes_valid.eq(fires4 & (op[4].last | some4.any())),
+            self.first.eq(begins4),
+            self.layer.eq(op[4].layer),
             self.to_next.eq(op[4].to_next),
+            self.to_replay.eq(op[4].to_replay),
             self.to_output.eq(op[4].to_output),
             self.trace_valid.eq(valid[5] & (op[5].kind == Operation.FIRE)),
             self.trace_layer.eq(op[5].layer),
-            self.trace_word.eq(op[5].word),
+            self.trace_word.eq(op[5].potential_word),
             self.trace_spikes.eq(spikes5),
         ]
+
+        # A current is written by the bus or, with static input, by a LATCH.
+        m.d.comb += [
+            current_write.en.eq(self.current_write.en),
+            current_write.addr.eq(self.current_write.addr),
+            current_write.data.eq(self.current_write.data),
+        ]
+        if config.static_input:
+            with m.If(valid[4] & (op[4].kind == Operation.LATCH)):
+                m.d.comb += [
+                    current_write.en.eq(1),
+                    current_write.addr.eq(op[4].current_word),
+                    current_write.data.eq(Cat(sums4)),
+                ]
         return m

@@ -18,6 +18,7 @@ class Readout(wiring.Component):
 
     By count: a spike in a timestep after the first `delay` counts for its class; the highest count wins. By potential:
     when the sequencer has finished, the potentials of the last layer are read one after another and the highest wins.
+    With `none` nothing is decided, and 0 is offered as by count.
     Either way a tie goes to the lowest index, and the decision is offered when the marker of the last timestep has
     left the core: by count in the next cycle, by potential `SCAN_LATENCY + outputs - 1` cycles after `finished` at the
     earliest.
@@ -28,7 +29,7 @@ class Readout(wiring.Component):
         An output token, whether there is one, and whether it leaves the core in this cycle.
     begin, finished, potential_base : in
         From the sequencer.
-    timesteps, delay, by_potential, outputs : in
+    timesteps, delay, by_potential, none, outputs : in
         Registers.
     look_word, looks : out
         The potential word that the readout wants to see `SCAN_LATENCY - 2` cycles later, and whether it wants to.
@@ -46,7 +47,7 @@ class Readout(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        neuron_count = config.max_neurons.bit_length()
+        channel = range(config.max_channels)
         super().__init__(
             {
                 "token": In(token_layout(config)),
@@ -58,14 +59,15 @@ class Readout(wiring.Component):
                 "timesteps": In(16),
                 "delay": In(16),
                 "by_potential": In(1),
-                "outputs": In(neuron_count),
+                "none": In(1),
+                "outputs": In(range(config.max_channels + 1)),
                 "looks": Out(1),
                 "look_lane": Out(range(max(2, config.lanes))),
                 "look_word": Out(range(max(2, config.potential_words))),
                 "lanes": In(data.ArrayLayout(signed(config.potential_bits), config.lanes)),
                 "lane": In(range(max(2, config.lanes))),
                 "seen": Out(signed(config.potential_bits)),
-                "decision": Out(stream.Signature(config.address_bits)),
+                "decision": Out(stream.Signature(channel)),
                 "class_index": In(range(max(2, config.classes))),
                 "class_count": Out(COUNT_BITS),
             }
@@ -91,11 +93,11 @@ class Readout(wiring.Component):
         touched = Signal(config.classes)
         index, count, counting = Signal.like(read.addr), Signal(COUNT_BITS), Signal()
         m.d.comb += [
-            read.addr.eq(Mux(self.offered, self.token.address, self.class_index)),
+            read.addr.eq(Mux(self.offered, self.token.channel, self.class_index)),
             self.class_count.eq(Mux(touched.bit_select(read.addr, 1), read.data, 0)),
         ]
         m.d.sync += [
-            counting.eq(event & (timestep > self.delay) & (self.token.address < config.classes)),
+            counting.eq(event & (timestep > self.delay) & (self.token.channel < config.classes) & ~self.none),
             index.eq(read.addr),
             count.eq(self.class_count),
         ]
@@ -112,7 +114,7 @@ class Readout(wiring.Component):
                 m.d.sync += [best_count.eq(count), best_class.eq(index)]
 
         # The scan: asked for in stage 0, compared in the last.
-        asked, lane = Signal(range(config.max_neurons + 1)), Signal(range(max(2, config.lanes)))
+        asked, lane = Signal(range(config.max_channels + 1)), Signal(range(max(2, config.lanes)))
         m.d.comb += self.looks.eq(self.finished & self.by_potential & (asked != self.outputs))
         with m.If(~self.finished):
             m.d.sync += [asked.eq(0), lane.eq(0), self.look_word.eq(self.potential_base)]
@@ -139,8 +141,8 @@ class Readout(wiring.Component):
         ]
         m.d.sync += self.seen.eq(Cat(together))
 
-        best_potential, best_neuron = Signal(signed(config.potential_bits)), Signal(config.address_bits)
-        compared = Signal(range(config.max_neurons + 1))
+        best_potential, best_neuron = Signal(signed(config.potential_bits)), Signal(range(config.max_channels))
+        compared = Signal(range(config.max_channels + 1))
         with m.If(~self.finished):
             m.d.sync += compared.eq(0)
         with m.Elif(compares):

@@ -231,6 +231,7 @@ LAYER_RECORD: Record = (
     (8, Field("is_kept", 16, 1, "its spikes are written to the replay memory")),
     (8, Field("connections", 20, 10, "how many connections it has, the next in the connection records")),
     (9, Field("replay_base", 0, "replay_address_bits", "where the replay memory takes its spikes")),
+    (9, Field("load_base", 16, "current_address_bits", "with static input: first word of the current before it")),
 )
 """The record of a layer."""
 

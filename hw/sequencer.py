@@ -1,230 +1,246 @@
-"""Takes tokens and turns each into the operations of its layer: the order of everything the core does."""
+"""The order of everything the core does: which layer, which connection, which pass comes next."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import enum, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import CoreConfig
-from .formats import Operation, descriptor_layout, operation_layout, token_layout, write_port
+from .formats import Operation, connection_layout, descriptor_layout, request_layout, token_layout, write_port
 from .neuron_array import NeuronArray
 
-__all__ = ["Sequencer"]
+__all__ = ["Phase", "Sequencer"]
+
+
+class Phase(enum.Enum, shape=2):  # type: ignore[call-arg]
+    """What an inference is about: LOAD and LATCH only with static input, then PRELOAD, then the timesteps (RUN)."""
+
+    LOAD = 0
+    LATCH = 1
+    PRELOAD = 2
+    RUN = 3
 
 
 class Sequencer(wiring.Component):
     """Runs an inference: a preload pass over every layer, then T timesteps of every layer in turn.
 
-    A layer's part of a timestep is a sequence of tokens. An event is walked: one INTEGRATE for each potential word of
-    the layer, from synapse word `synapse_base + address`, `inputs` apart. The marker is walked too: one FIRE for each
-    potential word. A walk issues one operation in every cycle and the next walk follows without a gap; after a marker
-    the layer is changed, which takes `CHANGE` cycles, or `CHANGE_SAME` when the core has one layer only, whose words
-    must be written before they are read again.
+    A layer's part of a timestep is the walks of its connections, each up to the marker that closes its tokens, and a
+    fire pass, which the last of these markers turns into. From the last word of a pass (or from a marker that is not
+    followed by one) to the next walk there are `CHANGE` cycles, or `CHANGE_SAME` when that walk may begin with the word
+    that the pass began with: on a core with one layer, and after LOAD.
 
-    The first layer takes its tokens from `inputs`, or, when it has no input (an image is in the currents), one marker
-    in every timestep; the others take theirs from `spikes`.
+    With static input, a LOAD pass over the first layer, the walk of its connection, and a LATCH pass come before all.
 
     Members
     -------
     inputs, spikes : in streams
-        Tokens from outside, and those of the layer before.
-    operation, valid : out
-        To the neuron array. While idle, `inspected` is passed on, with `valid` low.
-    synapse_word : out
-        Synapse word of the operation in the next cycle; while idle, of that in the same cycle.
-    inspected, inspected_synapse_word : in
-        What the bus looks at while the core is idle.
+        Tokens from outside, and those of the layer before, or of a layer that is replayed.
+    tokens, accepts : out stream, out
+        The tokens of the connection at hand, and whether the decoder may take them.
+    decoded, requests : in stream, out stream
+        What the decoder makes of them, and what the walker is to do: the same, and the passes of layers without tokens.
+        A marker waits for room in the queue that the spikes of its pass go to.
+    layer, descriptor, connection, pass_kind : out
+        The layer and the connection at hand, and what a pass over the layer does. While idle, the descriptor of
+        `inspected_layer`, three cycles later; when finished, that of the last layer.
+    pass_done : in
+        Strobe: the last word of a pass is under way.
+    replay_begin : out
+        Strobe: the connection takes its tokens from the replay memory.
     output_free, output_reserve : in, out
-        The output queue has room for a fire pass; strobe when one of the last layer begins, which waits for room.
-    image, start : in
-        The input is an image; begin with it.
-    layer_count, timesteps : in
-        Registers.
-    layer_write : in
-        One layer descriptor: enable, address and data.
-    begin, busy, finished : out
-        Strobe at the start of an inference; an inference is under way; all its potentials are written.
+        The output queue has room for a fire pass; strobe when one of the output layer begins.
+    image, static_input, start, layer_count, timesteps : in
+        Registers, and the strobe that begins an inference of an image.
+    layer_write, connection_write : in
+        One record each: enable, address and data.
+    begin, idle, finished : out
+        Strobe at the start of an inference; no inference is under way; all its potentials are written.
     decided : in
         The result of the inference has been taken: go idle.
-    descriptor : out
-        While idle, that of `inspected.layer`, three cycles later; when finished, that of the last layer.
     """
 
     CHANGE = 3
     CHANGE_SAME = NeuronArray.WRITE_STAGE
 
-    def __init__(self, config: CoreConfig, *, descriptors: list[int]):
+    def __init__(self, config: CoreConfig, *, descriptors: list[int], connections: list[int]):
         self._config = config
-        self._descriptors = descriptors
+        self._descriptors, self._connections = descriptors, connections
         token = token_layout(config)
-        operation = operation_layout(config)
+        descriptor, connection = descriptor_layout(config), connection_layout(config)
+        layer = range(max(2, config.max_layers))
         super().__init__(
             {
                 "inputs": In(stream.Signature(token)),
                 "spikes": In(stream.Signature(token)),
-                "operation": Out(operation),
-                "valid": Out(1),
-                "synapse_word": Out(range(max(2, config.synapse_words))),
-                "inspected": In(operation),
-                "inspected_synapse_word": In(range(max(2, config.synapse_words))),
+                "tokens": Out(stream.Signature(token)),
+                "accepts": Out(1),
+                "layer": Out(layer),
+                "descriptor": Out(descriptor),
+                "connection": Out(connection),
+                "pass_kind": Out(Operation),
+                "decoded": In(stream.Signature(request_layout(config))),
+                "requests": Out(stream.Signature(request_layout(config))),
+                "pass_done": In(1),
+                "replay_begin": Out(1),
                 "output_free": In(1),
                 "output_reserve": Out(1),
                 "image": In(1),
+                "static_input": In(1),
                 "start": In(1),
                 "layer_count": In(config.max_layers.bit_length()),
                 "timesteps": In(16),
-                "layer_write": In(write_port(config.max_layers, descriptor_layout(config).size)),
+                "inspected_layer": In(layer),
+                "layer_write": In(write_port(config.max_layers, descriptor.size)),
+                "connection_write": In(write_port(config.max_connections, connection.size)),
                 "begin": Out(1),
-                "busy": Out(1),
+                "idle": Out(1),
                 "finished": Out(1),
                 "decided": In(1),
-                "descriptor": Out(descriptor_layout(config)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        layout = descriptor_layout(config)
-        m.submodules.descriptors = block = memory.Memory(
-            shape=layout.size, depth=max(2, config.max_layers), init=self._descriptors
+        descriptor, connection = self.descriptor, self.connection
+        layer, next_connection = self.layer, Signal(range(max(2, config.max_connections)))
+        records = (
+            ("descriptors", config.max_layers, self._descriptors, self.layer_write, layer, descriptor),
+            (
+                "connections",
+                config.max_connections,
+                self._connections,
+                self.connection_write,
+                next_connection,
+                connection,
+            ),
         )
-        write, read = block.write_port(), block.read_port()
-        m.d.comb += [
-            write.en.eq(self.layer_write.en),
-            write.addr.eq(self.layer_write.addr),
-            write.data.eq(self.layer_write.data),
-        ]
+        arrived = {}
+        for name, depth, init, write, index, held in records:
+            m.submodules[name] = block = memory.Memory(shape=held.shape().size, depth=max(2, depth), init=init)
+            port, read = block.write_port(), block.read_port()
+            m.d.comb += [port.en.eq(write.en), port.addr.eq(write.addr), port.data.eq(write.data), read.addr.eq(index)]
+            arrived[name] = Signal(held.shape(), name=f"{name}_arrived")
+            m.d.comb += arrived[name].eq(read.data)
 
-        layer = Signal(range(max(2, config.max_layers)))
-        timestep = Signal(16)
-        preloading = Signal()
-        descriptor = self.descriptor
-        m.d.comb += [read.addr.eq(layer), preloading.eq(timestep == 0)]
-
-        # The token that the layer would take now. A preload pass, and a layer without input, make their own markers.
-        makes_marker, takes_input, takes_spikes, fires_outward = Signal(), Signal(), Signal(), Signal()
-        token = Signal(token_layout(config))
-        offered, taken, takes, waits = Signal(), Signal(), Signal(), Signal()
-        m.d.comb += [
-            # `ready` looks at no more than it must: it is the beginning of the longest path through a queue.
-            waits.eq(fires_outward & ~self.output_free),
-            self.inputs.ready.eq(takes & takes_input & ~(self.inputs.payload.marker & waits)),
-            self.spikes.ready.eq(takes & takes_spikes & ~(self.spikes.payload.marker & waits)),
-            taken.eq(offered & ~(token.marker & waits)),
-        ]
-        with m.If(makes_marker):
-            m.d.comb += [offered.eq(takes), token.marker.eq(1)]
-        with m.Elif(takes_input):
-            m.d.comb += [offered.eq(takes & self.inputs.valid), token.eq(self.inputs.payload)]
-        with m.Else():
-            m.d.comb += [offered.eq(takes & self.spikes.valid), token.eq(self.spikes.payload)]
-
-        op = self.operation
-        remaining = Signal(range(config.max_words + 1))
-        change_left = Signal(range(self.CHANGE_SAME + 1))
-        last_layer, last_step, walks_marker = Signal(), Signal(), Signal()
-        one_word, two_words, ends = Signal(), Signal(), Signal()
-        # Registered: nothing here changes in the cycle before a walk ends.
+        phase, timestep = Signal(Phase), Signal(16)
+        runs, walks, fires_outward, last_layer, last_step = Signal(), Signal(), Signal(), Signal(), Signal()
+        connections_left = Signal.like(descriptor.connections)
+        change_left, fresh, same_layer = Signal(range(self.CHANGE_SAME + 1)), Signal(), Signal()
+        marker, ends_layer, marker_taken = Signal(), Signal(), Signal()
+        # Registered: nothing here changes in the cycles before a pass ends.
         m.d.sync += [last_layer.eq(layer + 1 == self.layer_count), last_step.eq(timestep == self.timesteps)]
-        m.d.comb += self.busy.eq(1)
-        m.d.sync += self.valid.eq(0)
-        # The next synapse word: `stride` on from the one before, or the first one of the token that may be taken now.
-        walked, stride = Signal.like(self.synapse_word), Signal.like(descriptor.inputs)
-        address = Mux(takes_input, self.inputs.payload.address, self.spikes.payload.address)
-        m.d.comb += self.synapse_word.eq(Mux(takes, descriptor.synapse_base, walked) + Mux(takes, address, stride))
-        m.d.sync += walked.eq(self.synapse_word)
+        m.d.comb += [
+            runs.eq(phase == Phase.RUN),
+            ends_layer.eq(~walks | (connections_left == 1)),
+            self.output_reserve.eq(marker_taken & ends_layer & fires_outward),
+        ]
+        with m.Switch(phase):
+            with m.Case(Phase.LOAD):
+                m.d.comb += self.pass_kind.eq(Operation.LOAD)
+            with m.Case(Phase.LATCH):
+                m.d.comb += self.pass_kind.eq(Operation.LATCH)
+            with m.Case(Phase.PRELOAD):
+                m.d.comb += self.pass_kind.eq(Operation.PRELOAD)
+            with m.Case(Phase.RUN):
+                m.d.comb += self.pass_kind.eq(Operation.FIRE)
 
-        def end_walk(marker: Value) -> None:
-            """The last operation of a walk is issued: on to the next token, or after a marker to the next layer."""
-            m.next = "TAKE"
-            with m.If(marker):
-                m.d.sync += [
-                    layer.eq(Mux(last_layer, 0, layer + 1)),
-                    timestep.eq(timestep + last_layer),
-                    change_left.eq(Mux(self.layer_count == 1, self.CHANGE_SAME, self.CHANGE) - 1),
-                ]
-                m.next = "CHANGE"
-                with m.If(last_layer & last_step):
-                    m.d.sync += [layer.eq(layer), change_left.eq(self.CHANGE_SAME)]
-                    m.next = "FINISH"
+        # The tokens of the connection at hand.
+        m.d.comb += [
+            self.tokens.payload.eq(Mux(connection.from_input, self.inputs.payload, self.spikes.payload)),
+            self.tokens.valid.eq(Mux(connection.from_input, self.inputs.valid, self.spikes.valid)),
+            self.inputs.ready.eq(self.tokens.ready & connection.from_input),
+            self.spikes.ready.eq(self.tokens.ready & ~connection.from_input),
+        ]
+
+        # What the walker is to do. A marker that does not end the layer is done with when the walk before it is.
+        walking, may_pass = Signal(), Signal()
+        m.d.comb += [
+            marker.eq(walking & (~walks | (self.decoded.valid & self.decoded.payload.marker))),
+            may_pass.eq(ends_layer & (~fires_outward | self.output_free)),
+            self.requests.payload.eq(self.decoded.payload),
+            self.requests.payload.marker.eq(marker),
+            self.requests.valid.eq(Mux(marker, may_pass, self.decoded.valid)),
+            marker_taken.eq(marker & self.requests.ready & (may_pass | ~ends_layer)),
+            self.decoded.ready.eq(Mux(marker, marker_taken, self.requests.ready)),
+        ]
+
+        def change(cycles: object) -> None:
+            m.next = "CHANGE"
+            m.d.sync += change_left.eq(cycles)
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.busy.eq(0)
+                m.d.comb += self.idle.eq(1)
                 m.d.sync += [
-                    walked.eq(self.inspected_synapse_word),
-                    stride.eq(0),
-                    op.eq(self.inspected),
-                    layer.eq(self.inspected.layer),
-                    descriptor.eq(read.data),
+                    layer.eq(self.inspected_layer),
+                    descriptor.eq(arrived["descriptors"]),
                     timestep.eq(0),
+                    next_connection.eq(0),
+                    phase.eq(Mux(self.static_input, Phase.LOAD, Phase.PRELOAD)),
                 ]
                 with m.If(Mux(self.image, self.start, self.inputs.valid)):
                     m.d.comb += self.begin.eq(1)
-                    m.d.sync += [layer.eq(0), change_left.eq(self.CHANGE - 1)]
-                    m.next = "CHANGE"
+                    m.d.sync += layer.eq(0)
+                    change(self.CHANGE - 2)
 
             with m.State("CHANGE"):
-                # The descriptor takes two of these cycles to arrive; the rest lets the neuron array finish writing.
-                arrived = data.View(layout, read.data)
+                # The records take two of these cycles to arrive; the rest lets the neuron array finish writing.
+                record, found = arrived["descriptors"], arrived["connections"]
+                static_layer = self.static_input & (layer == 0)
+                walked = Mux(runs, (record.connections != 0) & ~static_layer, phase == Phase.LATCH)
                 m.d.sync += [
                     change_left.eq(change_left - 1),
-                    descriptor.eq(arrived),
-                    stride.eq(arrived.inputs),
-                    one_word.eq(arrived.words == 1),
-                    two_words.eq(arrived.words == 2),
-                    makes_marker.eq(preloading | ~arrived.has_input),
-                    takes_input.eq((layer == 0) & ~preloading & arrived.has_input),
-                    takes_spikes.eq((layer != 0) & ~preloading & arrived.has_input),
-                    fires_outward.eq(arrived.is_output & ~preloading),
+                    descriptor.eq(record),
+                    connection.eq(found),
+                    walks.eq(walked),
+                    fires_outward.eq(record.is_output & runs),
                 ]
                 with m.If(change_left == 0):
-                    m.next = "TAKE"
-
-            with m.State("TAKE"):
-                m.d.comb += takes.eq(1)
-                m.d.comb += self.output_reserve.eq(taken & token.marker & fires_outward)
-                # Before there is a token this prepares an operation for nothing, and marks it as not valid.
-                m.d.sync += [
-                    self.valid.eq(taken),
-                    walks_marker.eq(token.marker),
-                    op.layer.eq(layer),
-                    op.kind.eq(
-                        Mux(token.marker, Mux(preloading, Operation.PRELOAD, Operation.FIRE), Operation.INTEGRATE)
-                    ),
-                    op.word.eq(0),
-                    op.potential_word.eq(descriptor.potential_base),
-                    op.last.eq(one_word),
-                    ends.eq(two_words),
-                    op.last_lanes.eq(descriptor.last_lanes),
-                    op.to_next.eq(~descriptor.is_output),
-                    op.to_output.eq(descriptor.is_output),
-                    remaining.eq(descriptor.words - 1),
-                ]
-                with m.If(taken):
-                    with m.If(one_word):
-                        end_walk(token.marker)
-                    with m.Else():
-                        m.next = "WALK"
+                    m.d.sync += [self.accepts.eq(walked), fresh.eq(walked & found.from_replay)]
+                    with m.If(~same_layer):
+                        m.d.sync += connections_left.eq(record.connections)
+                    m.next = "WALK"
 
             with m.State("WALK"):
-                m.d.sync += [
-                    self.valid.eq(1),
-                    op.word.eq(op.word + 1),
-                    op.potential_word.eq(op.potential_word + 1),
-                    op.last.eq(ends),
-                    ends.eq(remaining == 2),
-                    remaining.eq(remaining - 1),
-                ]
-                with m.If(ends):
-                    end_walk(walks_marker)
+                m.d.comb += [walking.eq(1), self.replay_begin.eq(fresh)]
+                m.d.sync += fresh.eq(0)
+                with m.If(self.tokens.valid & self.tokens.ready & self.tokens.payload.marker):
+                    m.d.sync += self.accepts.eq(0)
+                with m.If(marker_taken):
+                    m.d.sync += [next_connection.eq(next_connection + walks), same_layer.eq(~ends_layer)]
+                    with m.If(ends_layer):
+                        m.next = "PASS"
+                    with m.Else():
+                        m.d.sync += connections_left.eq(connections_left - 1)
+                        change(self.CHANGE - 2)
+
+            with m.State("PASS"):
+                same = (self.layer_count == 1) | (phase == Phase.LOAD)
+                with m.If(self.pass_done):
+                    change(Mux(same, self.CHANGE_SAME, self.CHANGE) - 2)
+                    with m.Switch(phase):
+                        with m.Case(Phase.LOAD):
+                            m.d.sync += phase.eq(Phase.LATCH)
+                        with m.Case(Phase.LATCH):
+                            m.d.sync += [phase.eq(Phase.PRELOAD), next_connection.eq(0)]
+                        with m.Default():
+                            m.d.sync += layer.eq(layer + 1)
+                            with m.If(last_layer):
+                                m.d.sync += [
+                                    layer.eq(0),
+                                    phase.eq(Phase.RUN),
+                                    timestep.eq(timestep + 1),
+                                    next_connection.eq(self.static_input),
+                                ]
+                            with m.If(last_layer & last_step):
+                                m.d.sync += [layer.eq(layer), change_left.eq(self.CHANGE_SAME)]
+                                m.next = "FINISH"
 
             with m.State("FINISH"):
                 with m.If(change_left != 0):
                     m.d.sync += change_left.eq(change_left - 1)
                 with m.Else():
                     m.d.comb += self.finished.eq(1)
-                    m.d.sync += op.eq(self.inspected)
                     with m.If(self.decided):
                         m.next = "IDLE"
         return m

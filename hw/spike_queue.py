@@ -1,14 +1,25 @@
 """From words of spikes to one event after another: a queue, and the compaction that never steps over silence."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .config import CoreConfig
-from .formats import spike_word_layout, token_layout
+from .formats import record_layout, spike_word_layout, token_layout, write_port
+from .registers import LANE_ENTRY, memory_shape
 
-__all__ = ["SpikeQueue"]
+__all__ = ["SpikeQueue", "lane_entry_layout"]
+
+
+def lane_entry_layout(config: CoreConfig) -> data.StructLayout:
+    """An entry of the lane table: what a lane adds to the channel and the column of its word."""
+    return record_layout(LANE_ENTRY, ("channel", "column"), config)
+
+
+def _shallow(config: CoreConfig) -> bool:
+    """Whether the queue is a LUT RAM, which answers a cycle earlier, rather than a block RAM."""
+    return config.queue_words <= 16
 
 
 def _any_and_several(m: Module, bits: Value) -> tuple[Value, Value]:
@@ -24,48 +35,65 @@ def _any_and_several(m: Module, bits: Value) -> tuple[Value, Value]:
 
 
 class SpikeQueue(wiring.Component):
-    """Queues the spike words of one fire pass and hands their spikes out as tokens, lowest neuron first.
+    """Queues the spike words of one fire pass and hands their spikes out as tokens, lowest lane first.
 
-    A word that enters is offered as a token `LATENCY` cycles later; from then on a token leaves in every cycle in
-    which it is taken, without a gap between words. After the spikes of a word with `last` comes the marker. A word
+    A word that enters is offered as a token `latency(config)` cycles later; from then on a token leaves in every cycle
+    in which it is taken, without a gap between words. After the spikes of a word with `last` comes the marker. A word
     without spikes must not enter unless it is the last.
 
     The queue holds the words of one fire pass of the largest layer, and has no back-pressure: whoever starts a fire
     pass waits until the queue is `free` and then reserves it.
 
+    Parameters
+    ----------
+    config : CoreConfig
+    lanes : list of int
+        Initial content of the lane table, on a core that has one.
+
     Members
     -------
-    word, valid : in
-        A spike word, and whether there is one in this cycle.
+    word, layer, valid : in
+        A spike word, the layer it comes from, and whether there is one in this cycle.
     tokens : out stream
         Events and markers, see `formats.token_layout`.
     reserve : in
         Strobe: a fire pass into this queue begins.
     free : out
-        From the cycle in which the marker of the last fire pass is offered, until the next `reserve`.
+        From the cycle after the marker of the last fire pass left the words, until the next `reserve`.
+    lane_write : in
+        One entry of the lane table: enable, address and data.
     """
 
-    LATENCY = 4
-
-    def __init__(self, config: CoreConfig):
+    def __init__(self, config: CoreConfig, *, lanes: list[int] | None = None):
         self._config = config
+        self._lanes = lanes or []
         super().__init__(
             {
                 "word": In(spike_word_layout(config)),
+                "layer": In(range(max(2, config.max_layers))),
                 "valid": In(1),
                 "tokens": Out(stream.Signature(token_layout(config))),
                 "reserve": In(1),
                 "free": Out(1, init=1),
+                "lane_write": In(write_port(memory_shape("lanes", config)[0], lane_entry_layout(config).size)),
             }
         )
+
+    @staticmethod
+    def latency(config: CoreConfig) -> int:
+        """Cycles from a word entering an empty queue to its first token being on offer."""
+        return 3 + (not _shallow(config)) + config.column_lanes
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
         layout = spike_word_layout(config)
-        m.submodules.words = words = fifo.SyncFIFOBuffered(
-            width=layout.size, depth=1 + (1 << ceil_log2(config.max_words))
-        )
+        words: fifo.SyncFIFO | fifo.SyncFIFOBuffered
+        if _shallow(config):
+            words = fifo.SyncFIFO(width=layout.size, depth=config.queue_words)
+        else:
+            words = fifo.SyncFIFOBuffered(width=layout.size, depth=1 + (1 << ceil_log2(config.queue_words)))
+        m.submodules.words = words
         m.d.comb += [words.w_data.eq(self.word), words.w_en.eq(self.valid)]
 
         # The word under compaction. It is kept apart from the queue, whose block RAM answers late in the cycle.
@@ -73,6 +101,7 @@ class SpikeQueue(wiring.Component):
         lowest = Signal(range(max(2, config.lanes)))
         remaining = Signal(config.lanes)
         any_left, spent, moves = Signal(), Signal(), Signal()
+        picked_valid, picked_ready = Signal(), Signal()
         # Subtracting one clears the lowest spike, by a carry chain: what is set before and clear after is the lowest.
         cleared = Signal(config.lanes)
         m.d.comb += cleared.eq(head.spikes - 1)
@@ -84,22 +113,67 @@ class SpikeQueue(wiring.Component):
             remaining.eq(head.spikes & cleared),
             any_left.eq(any_spike),
             spent.eq(Mux(head.last, ~any_spike, ~several)),
-            moves.eq(loaded & (~self.tokens.valid | self.tokens.ready)),
+            moves.eq(loaded & (~picked_valid | picked_ready)),
             words.r_en.eq(~loaded | (moves & spent)),
         ]
         with m.If(moves):
-            m.d.sync += [
-                self.tokens.valid.eq(1),
-                self.tokens.payload.marker.eq(~any_left),
-                self.tokens.payload.address.eq(head.word * config.lanes + lowest),
-                head.spikes.eq(remaining),
-            ]
+            m.d.sync += head.spikes.eq(remaining)
             with m.If(~any_left):
                 m.d.sync += self.free.eq(1)
-        with m.Elif(self.tokens.ready):
-            m.d.sync += self.tokens.valid.eq(0)
         with m.If(self.reserve):
             m.d.sync += self.free.eq(0)
         with m.If(words.r_en):
             m.d.sync += [loaded.eq(words.r_rdy), head.eq(words.r_data)]
+
+        # The spike that was picked, and its lane.
+        picked, lane = Signal(token_layout(config)), Signal.like(lowest)
+        with m.If(moves):
+            m.d.sync += [
+                picked_valid.eq(1),
+                picked.marker.eq(~any_left),
+                picked.row.eq(head.row),
+                picked.column.eq(head.column),
+                picked.channel.eq(head.channel if config.column_lanes else head.channel + lowest),
+                lane.eq(lowest),
+            ]
+            if width := len(picked.payload):
+                m.d.sync += picked.payload.eq(head.payloads.word_select(lowest, width))
+        with m.Elif(picked_ready):
+            m.d.sync += picked_valid.eq(0)
+        if config.column_lanes:
+            self._elaborate_lanes(m, picked, lane, picked_valid, picked_ready)
+        else:
+            m.d.comb += [
+                self.tokens.valid.eq(picked_valid),
+                self.tokens.payload.eq(picked),
+                picked_ready.eq(self.tokens.ready),
+            ]
         return m
+
+    def _elaborate_lanes(
+        self, m: Module, picked: data.View, lane: Signal, picked_valid: Signal, picked_ready: Signal
+    ) -> None:
+        """One stage more: the lane table says what the lane adds to the place of its word."""
+        layout = lane_entry_layout(self._config)
+        m.submodules.lane_table = table = memory.Memory(
+            shape=layout.size, depth=memory_shape("lanes", self._config)[0], init=self._lanes
+        )
+        write, read = table.write_port(), table.read_port(domain="comb")
+        layer, entry = Signal.like(self.layer), Signal(layout)
+        with m.If(self.valid):
+            m.d.sync += layer.eq(self.layer)
+        m.d.comb += [
+            write.en.eq(self.lane_write.en),
+            write.addr.eq(self.lane_write.addr),
+            write.data.eq(self.lane_write.data),
+            read.addr.eq(Cat(lane, layer)),
+            entry.eq(read.data),
+            picked_ready.eq(~self.tokens.valid | self.tokens.ready),
+        ]
+        with m.If(picked_ready):
+            m.d.sync += [
+                self.tokens.valid.eq(picked_valid),
+                self.tokens.payload.eq(picked),
+                self.tokens.payload.channel.eq(picked.channel + entry.channel),
+                self.tokens.payload.column.eq(picked.column + entry.column),
+            ]

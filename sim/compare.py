@@ -6,7 +6,7 @@ import numpy as np
 
 from .golden import Trace
 from .harness import Measured
-from .network import Network
+from .plan import Plan
 from .timing import Timeline
 
 __all__ = ["Comparison", "Difference", "compare"]
@@ -62,11 +62,12 @@ class Comparison:
         self.first = self.first or other.first
 
 
-def compare(network: Network, trace: Trace, measured: Measured, timeline: Timeline | None) -> Comparison:
+def compare(plan: Plan, trace: Trace, measured: Measured, timeline: Timeline | None) -> Comparison:
     """Compare one inference. Without a `timeline` (input or output were held back) cycles are not compared.
 
     `spikes_compared` counts the yes-or-no of every neuron in every timestep, silent ones included.
     """
+    network = plan.network
     result = Comparison(inferences=1)
     found: list[tuple[tuple[int, int, int, int], Difference]] = []
     for index, (layer, expected) in enumerate(zip(network.layers, trace.layers, strict=True)):
@@ -119,28 +120,30 @@ def compare(network: Network, trace: Trace, measured: Measured, timeline: Timeli
                 result.potential_mismatches += count
 
     last, end = network.layers[-1].name, (network.timesteps, len(network.layers), 0, 0)
-    addresses = [address for _, address in measured.output]
-    wanted_addresses: list[int | None] = []
-    for row in trace.layers[-1].spikes:
-        wanted_addresses += [*np.flatnonzero(row).tolist(), None]
+    events = [event for _, *event in measured.output]
+    wanted_events: list[list[int | None]] = []
+    order, outputs = plan.orders[-1], trace.layers[-1]
+    for fired, payloads in zip(outputs.spikes, outputs.payloads, strict=True):
+        addresses = order[fired[order]]
+        wanted_events += [*map(list, zip(addresses.tolist(), payloads[addresses].tolist(), strict=True)), [None, 0]]
     result.results_compared += 2
-    if addresses != wanted_addresses:
+    if events != wanted_events:
         result.result_mismatches += 1
         at = next(
-            (i for i, pair in enumerate(zip(wanted_addresses, addresses, strict=False)) if pair[0] != pair[1]),
-            min(len(addresses), len(wanted_addresses)),
+            (i for i, pair in enumerate(zip(wanted_events, events, strict=False)) if pair[0] != pair[1]),
+            min(len(events), len(wanted_events)),
         )
         found.append(
             (
                 end,
                 Difference(
                     f"output event {at}",
-                    measured.output[at][0] if at < len(addresses) else None,
+                    measured.output[at][0] if at < len(events) else None,
                     None,
                     last,
                     None,
-                    wanted_addresses[at : at + 1],
-                    addresses[at : at + 1],
+                    wanted_events[at : at + 1],
+                    events[at : at + 1],
                 ),
             )
         )
@@ -150,18 +153,19 @@ def compare(network: Network, trace: Trace, measured: Measured, timeline: Timeli
             (end, Difference("decision", measured.decision_cycle, None, last, None, trace.decision, measured.decision))
         )
     if timeline is not None:
-        _compare_cycles(network, measured, timeline, result, found)
+        _compare_cycles(plan, measured, timeline, result, found)
     result.first = min(found, key=lambda entry: entry[0])[1] if found else None
     return result
 
 
 def _compare_cycles(
-    network: Network,
+    plan: Plan,
     measured: Measured,
     timeline: Timeline,
     result: Comparison,
     found: list[tuple[tuple[int, int, int, int], Difference]],
 ) -> None:
+    network = plan.network
     late = timeline.fire != measured.fire
     result.cycles_compared += late.size + len(timeline.output) + 1
     result.cycle_mismatches += int(late.sum()) + int(measured.words_late)

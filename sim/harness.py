@@ -15,13 +15,16 @@ from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError
 from hillock.hw.registers import region, register
 
-from .network import IntArray, Network
+from .plan import Plan
+from .stimulus import Event
+from .synapses import IntArray, Shape
+from .timing import Output
+from .token_words import pack, unpack
 from .tool import find_verilator
 
-__all__ = ["MARKER", "Measured", "Results", "Stimulus", "build", "tokens"]
+__all__ = ["Harness", "Measured", "Results", "Stimulus", "build"]
 
 _END, _WRITE, _READ, _STALL, _RUN_EVENTS, _RUN_IMAGE = range(6)
-MARKER = 1 << 31
 _SOURCE = Path(__file__).parent / "verilator" / "main.cpp"
 _WAIVED = ("-Wno-fatal", "-Wno-WIDTHEXPAND", "-Wno-WIDTHTRUNC", "-Wno-UNUSEDSIGNAL")
 
@@ -31,22 +34,17 @@ class Measured:
     """One inference as it came out of the gateware, to be held against a `golden.Trace` and a `timing.Timeline`.
 
     `spikes[layer][t, i]`, `potentials[layer][t, i]`; `fire[t, layer]` cycle of word 0 of each fire pass at the trace
-    port; `words_late`, true when a later word did not follow in the next cycle; `output` (cycle, address or None for a
-    marker); `decision` and the cycle in which it was offered.
+    port; `words_late`, true when a later word did not follow in the next cycle; `output`, all that left the core;
+    `decision` and the cycle in which it was offered.
     """
 
     spikes: list[NDArray[np.bool_]]
     potentials: list[IntArray]
     fire: IntArray
     words_late: bool
-    output: list[tuple[int, int | None]]
+    output: list[Output]
     decision: int
     decision_cycle: int
-
-
-def tokens(events: list[list[int]]) -> IntArray:
-    """The input words of one inference: the addresses of each timestep, then a marker."""
-    return np.array([word for step in events for word in [*step, MARKER]], np.int64)
 
 
 class Stimulus:
@@ -75,11 +73,15 @@ class Stimulus:
         """From here on, hold back input and output at random: with chances of `inputs` and `outputs` in 256."""
         self._add(_STALL, seed, inputs, outputs)
 
-    def run_events(self, words: IntArray) -> None:
-        """An inference of a network with event input; `words` as `tokens` makes them."""
+    def run_events(self, events: list[list[Event]], shape: Shape, config: CoreConfig) -> None:
+        """An inference of a network with event input on a grid of this shape: the events of each step, and its marker.
+
+        They are put in as they are, so that what is beyond the grid or the core can be tried too.
+        """
+        words = pack(events, shape, config)
         self.kinds.append("run")
         self._add(_RUN_EVENTS, len(words))
-        self._parts.append(words.astype(np.uint32))
+        self._parts.append(words.view(np.uint32))
 
     def run_image(self) -> None:
         """An inference of the image that has been written to the currents."""
@@ -98,11 +100,11 @@ class Results:
     items: list[int | NDArray[np.uint32]]
     cycles: int
 
-    def runs(self, network: Network, config: CoreConfig) -> Iterator[Measured]:
-        """The inferences among the items."""
+    def runs(self, plan: Plan) -> Iterator[Measured]:
+        """The inferences among the items, of the network that `plan` placed."""
         for item in self.items:
             if not isinstance(item, int):
-                yield _measured(item, network, config)
+                yield _measured(item, plan)
 
     def reads(self) -> list[int]:
         """The values read, in order."""
@@ -141,7 +143,7 @@ class Harness:
 def build(verilog: str, config: CoreConfig, folder: Path, *, waves: bool = False) -> Harness:
     """Compile `verilog` (module core, with trace ports) into `folder`/<digest>; what is there already is used again."""
     tool = find_verilator()
-    defines = f"-DLANES={config.lanes} -DPOTENTIAL_BITS={config.potential_bits} -DADDRESS_BITS={config.address_bits}"
+    defines = f"-DLANES={config.lanes} -DPOTENTIAL_BITS={config.potential_bits}"
     source = _SOURCE.read_text()
     identity = "\0".join([verilog, source, tool.identity, defines, str(waves)])
     place = folder / hashlib.sha256(identity.encode()).hexdigest()[:16]
@@ -192,9 +194,10 @@ def build(verilog: str, config: CoreConfig, folder: Path, *, waves: bool = False
     return Harness(program)
 
 
-def _measured(words: NDArray[np.uint32], network: Network, config: CoreConfig) -> Measured:
+def _measured(words: NDArray[np.uint32], plan: Plan) -> Measured:
+    network, config = plan.network, plan.config
     lanes, bits, steps = config.lanes, config.potential_bits, network.timesteps
-    trace_words, output_words, decision, decision_cycle, _sent = (int(value) for value in words[:5])
+    trace_words, _output_words, decision, decision_cycle, _sent = (int(value) for value in words[:5])
     spike_slices, potential_slices = -(-lanes // 32), -(-lanes * bits // 32)
     trace = words[5 : 5 + trace_words].reshape(-1, 3 + spike_slices + potential_slices)
     spikes = np.unpackbits(
@@ -208,21 +211,22 @@ def _measured(words: NDArray[np.uint32], network: Network, config: CoreConfig) -
     all_spikes, all_potentials = [], []
     fire = np.full((steps, len(network.layers)), -1, np.int64)
     late = False
-    for index, layer in enumerate(network.layers):
+    for index, (layer, layout) in enumerate(zip(network.layers, plan.layouts, strict=True)):
         mine = trace[:, 1] == index
-        count = config.words(layer.neurons)
+        count = layout.words
         passes = int(mine.sum()) // count
-        expected_words = np.tile(np.arange(count), passes)
+        expected_words = np.tile(plan.potential_bases[index] + np.arange(count), passes)
         if int(mine.sum()) != passes * count or not np.array_equal(trace[mine, 2], expected_words):
             raise HillockError(f"layer {layer.name!r}: the words of its fire passes came in a wrong order")
         shape = (passes, count * lanes)
-        all_spikes.append(spikes[mine].reshape(shape)[:, : layer.neurons])
-        all_potentials.append(values[mine].reshape(shape)[:, : layer.neurons])
+        fired = spikes[mine].reshape(shape)
+        neurons = plan.slots[index]
+        all_spikes.append(fired[:, neurons])
+        if int(fired.sum()) != int(all_spikes[-1].sum()):
+            raise HillockError(f"layer {layer.name!r}: a lane without a neuron fired")
+        all_potentials.append(values[mine].reshape(shape)[:, neurons])
         cycles = trace[mine, 0].astype(np.int64).reshape(passes, count)
         fire[: min(passes, steps), index] = cycles[:steps, 0]
         late |= bool((cycles != cycles[:, :1] + np.arange(count)).any())
-    output: list[tuple[int, int | None]] = [
-        (int(cycle), None if token & MARKER else int(token))
-        for cycle, token in words[5 + trace_words : 5 + trace_words + output_words].reshape(-1, 2)
-    ]
+    output = unpack(words[5 + trace_words :].reshape(-1, 3), network.layers[-1].shape, config)
     return Measured(all_spikes, all_potentials, fire, late, output, decision, decision_cycle)

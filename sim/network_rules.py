@@ -88,10 +88,11 @@ def _check_itself(network: "Network", problems: Problems) -> bool:
         in_range("payload_bits", 1, MAX_PAYLOAD_BITS),
     )
     in_range("timesteps", 1, MAX_TIMESTEPS)
+    product = network.weight_bits + network.fraction_bits + (network.payload_bits if network.payload_bits > 1 else 0)
     problems.require(
-        network.weight_bits + network.fraction_bits <= network.potential_bits,
-        f"potential_bits must be at least weight_bits + fraction_bits = "
-        f"{network.weight_bits + network.fraction_bits}, not {network.potential_bits}",
+        product <= network.potential_bits,
+        f"potential_bits must be at least weight_bits + fraction_bits (+ payload_bits where events carry more than 1) "
+        f"= {product}, not {network.potential_bits}",
     )
     problems.require(
         0 <= network.delay < network.timesteps,

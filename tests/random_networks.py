@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from hillock.sim.network import INPUT, Connection, Decision, Dense, Layer, LeakOrder, Network, ResetMode
+from hillock.sim.network import INPUT, Connection, Decision, Dense, Layer, LeakOrder, Network, ResetMode, Shape
+from random_graphs import random_graph
+
+__all__ = ["random_graph", "random_input", "random_network"]
 
 
 def random_network(
@@ -16,7 +19,7 @@ def random_network(
     max_neurons: int = 40,
     max_layers: int = 4,
 ) -> Network:
-    """A chain of one to `max_layers` layers with every feature of the integer contract drawn at random.
+    """A chain of one to `max_layers` dense layers with every feature of their neurons drawn at random.
 
     Thresholds are drawn low enough for activity; in one network of four they and the weights sit at the ends of their
     ranges, so that potentials saturate.
@@ -45,23 +48,24 @@ def random_network(
             if extreme and rng.random() < 0.3
             else int(rng.integers(1, min(high, max(2, reach * unit * max(1, fan_in // 4))) + 1))
         )
-        to_value = bool(rng.random() < 0.4)
+        mode = ResetMode(rng.choice([mode.value for mode in ResetMode], p=[0.5, 0.35, 0.15]))
         spread = 1 << (min(current_bits, potential_bits) - 1 if extreme else min(current_bits, 8) - 1)
         currents = rng.integers(-spread, spread, neurons) if rng.random() < 0.5 and not encoder else None
+        subtracts = mode is ResetMode.SUBTRACT
         layers.append(
             Layer(
                 name=f"layer{index}",
-                neurons=neurons,
+                shape=Shape(neurons),
                 connections=() if encoder else (Connection(source, Dense(np.clip(weights, -reach - 1, reach))),),
                 currents=currents,
                 current_from_image=encoder,
                 threshold=min(high, 255) if encoder else threshold,
-                leak_shift=int(rng.integers(0, 1 << leak_shift_bits)),
+                leak_shift=0 if mode is ResetMode.EVERY_TIMESTEP else int(rng.integers(0, 1 << leak_shift_bits)),
                 preload=int(rng.integers(-high - 1, high + 1))
                 if extreme
                 else int(rng.integers(-threshold, threshold + 1)),
-                reset_mode=ResetMode.TO_VALUE if to_value else ResetMode.SUBTRACT,
-                reset_amount=int(rng.integers(-high - 1 if to_value else 0, high + 1))
+                reset_mode=mode,
+                reset_amount=int(rng.integers(0 if subtracts else -high - 1, high + 1))
                 if extreme
                 else int(rng.integers(0, threshold + 1)),
                 leak_order=LeakOrder.LEAK_THEN_RESET if rng.random() < 0.5 else LeakOrder.RESET_THEN_LEAK,
@@ -72,7 +76,7 @@ def random_network(
     timesteps = int(rng.integers(1, 9))
     return Network(
         name="random",
-        inputs=inputs,
+        input=Shape(inputs),
         layers=tuple(layers),
         weight_bits=weight_bits,
         potential_bits=potential_bits,
@@ -88,4 +92,10 @@ def random_input(rng: np.random.Generator, network: Network) -> dict[str, object
     if network.image_input:
         return {"image": rng.integers(0, 256, network.inputs)}
     density = rng.choice([0.0, 0.1, 0.5, 1.0])
-    return {"events": [np.flatnonzero(rng.random(network.inputs) < density).tolist() for _ in range(network.timesteps)]}
+    steps = 1 if network.static_input else network.timesteps
+    addresses = [np.flatnonzero(rng.random(network.inputs) < density).tolist() for _ in range(steps)]
+    if network.payload_bits == 1:
+        return {"events": addresses}
+    return {
+        "events": [[(address, int(rng.integers(1, network.largest_payload + 1))) for address in at] for at in addresses]
+    }

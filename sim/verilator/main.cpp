@@ -3,7 +3,7 @@
 // usage: harness STIMULUS RESULT [WAVES.vcd]
 //
 // Both files are little-endian 32-bit words. `sim/harness.py` writes the one and reads the other; the commands are there.
-// LANES, POTENTIAL_BITS and ADDRESS_BITS are given on the compiler's command line.
+// LANES and POTENTIAL_BITS are given on the compiler's command line.
 
 #include <cstdint>
 #include <cstdio>
@@ -92,9 +92,11 @@ class Bench {
                     break;
                 case RUN_EVENTS: {
                     const uint32_t count = next();
-                    if (count > stimulus_.size() - position_) fail("stimulus ends within an inference");
+                    if (2 * static_cast<uint64_t>(count) > stimulus_.size() - position_) {
+                        fail("stimulus ends within an inference");
+                    }
                     run(stimulus_.data() + position_, count, 0);
-                    position_ += count;
+                    position_ += 2 * count;
                     break;
                 }
                 case RUN_IMAGE:
@@ -147,7 +149,7 @@ class Bench {
         fail("the bus does not answer");
     }
 
-    // One inference. Cycle 0 is the first input word's, or the acknowledgement of the write of `start` to a register.
+    // One inference; a token is two words, the lower half first. Cycle 0 is the first input word's, or the acknowledgement of the write of `start` to a register.
     void run(const uint32_t* tokens, uint32_t count, uint32_t start_register) {
         trace_.clear();
         output_.clear();
@@ -167,7 +169,7 @@ class Bench {
             // A word that was offered stays until it is taken.
             if (sent < count && !PORT(inputs, valid) && !stalls(input_stall_)) {
                 PORT(inputs, valid) = 1;
-                PORT(inputs, payload) = (tokens[sent] >> 31 << ADDRESS_BITS) | (tokens[sent] & 0x7fffffff);
+                PORT(inputs, payload) = tokens[2 * sent] | static_cast<uint64_t>(tokens[2 * sent + 1]) << 32;
             }
             PORT(spikes, ready) = !stalls(output_stall_);
             PORT(decision, ready) = !stalls(output_stall_);
@@ -185,8 +187,8 @@ class Bench {
                 idle = 0;
             }
             if (PORT(spikes, valid) && PORT(spikes, ready)) {
-                const uint32_t token = PORT(spikes, payload);
-                output_.insert(output_.end(), {cycle, token >> ADDRESS_BITS << 31 | (token & ((1u << ADDRESS_BITS) - 1))});
+                const uint64_t token = PORT(spikes, payload);
+                output_.insert(output_.end(), {cycle, static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)});
                 idle = 0;
             }
             const bool decided = PORT(decision, valid) && PORT(decision, ready);

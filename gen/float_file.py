@@ -70,7 +70,9 @@ def _layer(record: dict[str, Any], members: dict[str, bytes]) -> FloatLayer:
 
     connections = []
     for number, about in enumerate(record["connections"]):
-        geometry = {name: tuple(value) if isinstance(value, list) else value for name, value in about.items()}
+        geometry: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in about.items()
+        }
         source, pool, kind = (geometry.pop(name) for name in ("source", "pool", "kind"))
         synapses = _KINDS[kind](array(f"{number}.weights"), **geometry)
         connections.append(Connection(source, synapses, pool))

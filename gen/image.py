@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 from hillock.hw.config import CoreConfig
 from hillock.hw.core import MemoryInit
 from hillock.hw.problems import Problems
-from hillock.hw.registers import BUS_BITS, LAYER_RECORD, REGIONS, Record, memory_shape, region, register
+from hillock.hw.registers import (
+    BUS_BITS,
+    LAYER_RECORD,
+    REGIONS,
+    REGISTERS,
+    Access,
+    Record,
+    memory_shape,
+    region,
+    register,
+)
 from hillock.sim.network import Decision, IntArray, Layer, Network
 
 from .current_words import by_slot, current_words, read_currents
@@ -27,16 +37,7 @@ from .synapse_words import read_weights, synapse_words
 
 __all__ = ["REGISTER_NAMES", "Images", "bus_writes", "decode", "encode", "image_writes", "memory_init", "memory_names"]
 
-REGISTER_NAMES = (
-    "layers",
-    "input_mode",
-    "input_channels",
-    "input_grid",
-    "timesteps",
-    "delay",
-    "decision_mode",
-    "outputs",
-)
+REGISTER_NAMES = tuple(entry.name for entry in REGISTERS if entry.access == Access.RW)
 """The registers that an image sets, in this order."""
 
 
@@ -123,8 +124,8 @@ def decode(images: Images, config: CoreConfig, skeleton: Skeleton) -> Placement:
         differ = np.flatnonzero((memory.data != wanted.data).any(axis=1)).tolist()
         problems.require(
             not differ,
-            f"{memory.name} must hold what they describe and nothing else: that is not so in {len(differ)} words, the "
-            f"first of them {differ[:1]}",
+            f"{memory.name} must hold what they describe and nothing else: not so in {len(differ)} words, the first is "
+            f"{differ[0] if differ else None}",
         )
     problems.raise_any()
     return placement

@@ -43,7 +43,7 @@ def pack_values(name: str, width: int, values: IntArray) -> MemoryImage:
     octets = values.astype("<i4").view(np.uint8).reshape(rows, lanes, 4)
     bits = np.unpackbits(octets, axis=2, bitorder="little")[:, :, :width]
     padded = np.zeros((rows, slices(lanes * width) * BUS_BITS), np.uint8)
-    padded[:, : lanes * width] = bits.reshape(rows, -1)
+    padded[:, : lanes * width] = bits.reshape(rows, lanes * width)
     return MemoryImage(name, lanes * width, np.packbits(padded, axis=1, bitorder="little"))
 
 

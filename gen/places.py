@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from hillock.sim.layout import Layout
-from hillock.sim.network import INPUT, Dense, Layer, Network
+from hillock.sim.network import Dense, Layer, Network
 
 from .walk_tables import Entry, Walk, walk_of
 
@@ -79,7 +79,7 @@ def arrange(network: Network, layouts: tuple[Layout, ...], *, with_tables: bool)
     A core without tables runs dense connections between layers of one place; `with_tables` says that there are tables
     all the same.
     """
-    grids = [(INPUT, network.input), *((f"layer {layer.name!r}", layer.shape) for layer in network.layers)]
+    grids = [("the input", network.input), *((f"layer {layer.name!r}", layer.shape) for layer in network.layers)]
     with_tables |= any(not shape.flat for _, shape in grids)
     with_tables |= any(not isinstance(connection.synapses, Dense) for _, connection in network.walks())
 

@@ -204,10 +204,11 @@ RECIPES = {
         layers=_residual(),
         epochs=100,
         batch=64,
-        learning_rate=1e-2,
-        weight_decay=0.05,
+        learning_rate=2e-2,
+        weight_decay=0.3,
         label_smoothing=0.1,
         shift=1,
+        conversion=Conversion(percentile=99.0),
     ),
     "digits-autoencoder": Recipe(
         dataset="digits",

@@ -16,7 +16,10 @@ def record_fields(placement: Placement) -> dict[str, tuple[Record, list[dict[str
     layers = zip(network.layers, placement.layers, strict=True)
     walks = zip(network.walks(), placement.connections, strict=True)
     return {
-        "layers": (LAYER_RECORD, [_layer(layer, where) for layer, where in layers]),
+        "layers": (
+            LAYER_RECORD,
+            [_layer(layer, where) | {"change": _change(layer, where, placement)} for layer, where in layers],
+        ),
         "connections": (CONNECTION_RECORD, [_connection(where, connection.static) for (_, connection), where in walks]),
         **{name: (TABLE_ENTRY, [vars(entry) for entry in table]) for name, table in placement.tables.items()},
         "lanes": (LANE_ENTRY, [entry for where in placement.layers for entry in _lanes(where)]),
@@ -58,6 +61,16 @@ def _layer(layer: Layer, where: LayerPlace) -> dict[str, int]:
         "replay_base": where.replay_base or 0,
         "load_base": where.load_base or 0,
     }
+
+
+def _change(layer: Layer, where: LayerPlace, placement: Placement) -> int:
+    """Cycles from the end of a pass to what comes next (`docs/cycles.md`): more if that may be the same words again."""
+    config = placement.config
+    if len(placement.layers) > 1:
+        return 3
+    if config.one_word:
+        return 2 if layer.leak_shift == 0 and config.max_connections == 1 else 3
+    return max(3, 6 - where.layout.words)
 
 
 def _connection(where: ConnectionPlace, static: bool) -> dict[str, int]:
@@ -120,7 +133,9 @@ def register_fields(network: Network) -> dict[str, int]:
         "delay": network.delay,
         "by_potential": decision is Decision.POTENTIAL,
         "none": decision is Decision.NONE,
+        "passes_on": 0,
         "outputs": 0 if decision is Decision.NONE else last.neurons,
+        "image_words": 0,
     }
 
 

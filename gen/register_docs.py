@@ -1,17 +1,23 @@
 """`docs/registers.md`: everything that the bus reaches, printed from the tables in `hw/registers.py`."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from hillock.hw.config import REGION_SHIFT, CoreConfig
 from hillock.hw.registers import (
     BUS_BITS,
+    CONNECTION_RECORD,
     ERRORS,
     IDENTITY,
+    LANE_ENTRY,
     LAYER_RECORD,
-    LAYER_RECORD_SLICES,
+    RECORD_SLICES,
     REGIONS,
     REGISTERS,
+    TABLE_ENTRY,
+    Access,
     Field,
+    Record,
     Region,
     field_width,
     memory_shape,
@@ -21,49 +27,104 @@ from hillock.hw.registers import (
     table_digest,
 )
 
-__all__ = ["registers_markdown"]
+__all__ = ["EXAMPLE", "registers_markdown"]
+
+EXAMPLE = CoreConfig(
+    payload_bits=4,
+    max_connections=12,
+    max_height=32,
+    max_width=32,
+    columns_per_word=16,
+    potential_words=2048,
+    current_words=2048,
+    queue_words=1024,
+    replay_words=2048,
+    row_entries=256,
+    column_entries=256,
+    channel_entries=256,
+    static_input=1,
+)
+"""A core with every memory that there can be: its numbers are those of the page."""
 
 _BYTES = BUS_BITS // 8
 
 _WIDTHS = {
-    "errors": "the errors below",
+    "errors": "the errors above",
     "layer_count_bits": "a number up to `max_layers`",
-    "neuron_count_bits": "a number up to `max_neurons`",
-    "word_count_bits": "a number up to `max_neurons / lanes`, rounded up",
+    "layer_bits": "a number below `max_layers`",
+    "connection_count_bits": "a number up to `max_connections`",
+    "channel_count_bits": "a number up to `max_channels`",
+    "channel_bits": "a number below `max_channels`",
+    "column_count_bits": "a number up to `max_width`",
+    "row_count_bits": "a number up to `max_height`",
     "lane_count_bits": "a number up to `lanes`",
+    "lane_bits": "a number below `lanes`",
+    "potential_count_bits": "a number up to `potential_words`",
     "potential_address_bits": "a number below `potential_words`",
     "synapse_address_bits": "a number below `synapse_words`",
+    "current_address_bits": "a number below `current_words`",
+    "replay_address_bits": "a number below `replay_words`",
+    "row_address_bits": "a number below `row_entries`",
+    "column_address_bits": "a number below `column_entries`",
+    "channel_address_bits": "a number below `channel_entries`",
     "threshold_bits": "a membrane potential that is not negative",
     "potential_bits": "a membrane potential",
     "leak_shift_bits": "a leak shift",
-    "address_bits": "a number below `max_neurons`",
 }
 """What the widths given by name hold."""
 
 
+_RECORDS = (
+    ("Layer record", LAYER_RECORD, "layers", "One for each layer, in the order in which the core runs them"),
+    (
+        "Connection record",
+        CONNECTION_RECORD,
+        "connections",
+        "One for each connection, in the order in which the core walks them: first those of the first layer",
+    ),
+    (
+        "Table entry",
+        TABLE_ENTRY,
+        "rows",
+        "One for each row, column or channel of the source of a connection, beginning at its `row_base`, `column_base` "
+        "or `channel_base`; [walks.md](walks.md) says what for. In the channel table there is no `count`",
+    ),
+    (
+        "Lane entry",
+        LANE_ENTRY,
+        "lanes",
+        "One for each lane of each layer, at `layer << lane_bits | lane`: which neuron of a potential word it is",
+    ),
+)
+"""Of each record: its name, what it is made of, the memory it lies in, and what there is one for."""
+
+
 def registers_markdown() -> str:
-    """The whole document. Numbers that depend on the configuration are those of the default one."""
-    config = CoreConfig()
+    """The whole document. Numbers that depend on the configuration are those of `EXAMPLE`."""
+    config = EXAMPLE
+    changed = (f"{name} = {value}" for name, value in config.as_dict().items() if value != getattr(CoreConfig(), name))
     return "\n\n".join(
         (
             "# Registers",
             "<!-- Printed by `python -m hillock.gen registers` from hw/registers.py; change it there. -->",
             _introduction(),
+            textwrap.fill(
+                "Numbers that depend on the configuration of the core (`hw/config.py`) are those of one that has every "
+                f"memory: the default with {', '.join(changed)}.",
+                120,
+            ),
             "## How to use it",
             _guide(config),
             "## Regions",
             _regions(config),
             "## Registers",
             _registers(config),
-            "## Layer record",
-            "One for each layer, in the order in which the core runs them: "
-            f"{LAYER_RECORD_SLICES} slices. What is not listed is ignored, and reads as 0.",
-            _layer_record(config),
+            *(_record(*record, config) for record in _RECORDS),
             "## Errors",
             "The bits of the register `error`. Each stays until a one is written to it.",
             _table(("bit", "error", "set by"), ((field.low, f"`{field.name}`", field.meaning) for field in ERRORS)),
             "## Widths",
-            "What depends on the configuration of the core (`hw/config.py`), with its value in the default one.",
+            "What depends on the configuration of the core.",
             _widths(config),
         )
     ) + "\n"  # fmt: skip
@@ -72,6 +133,10 @@ def registers_markdown() -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     first, *rest = (" | ".join(str(cell).replace("|", r"\|") for cell in line) for line in (head, *rows))
     return "\n".join((f"| {first} |", "|" + "---|" * len(head), *(f"| {line} |" for line in rest)))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _address(name: str) -> str:
@@ -83,8 +148,8 @@ def _introduction() -> str:
     return f"""\
 What a host reads and writes over the bus of a core: Wishbone classic, {BUS_BITS} bits, without byte selects. Addresses
 count {BUS_BITS}-bit words; on a bus that counts bytes, multiply them by {_BYTES}. A write is acknowledged in the next
-cycle, a read seven cycles after it began. Every access is acknowledged: what is illegal changes nothing, reads as 0,
-and sets a bit in `error`.
+cycle, a read eight cycles after it began. Every access is acknowledged: what is illegal changes nothing, reads as 0,
+and sets a bit in `error`. An access that is given up before that has no effect.
 
 These tables have the digest `{table_digest():#010x}`, which a core built from them shows in `table`."""
 
@@ -94,19 +159,17 @@ def _guide(config: CoreConfig) -> str:
     of_synapse, of_current = (slices(memory_shape(name, config)[1]) for name in ("synapses", "currents"))
     example = ", ".join(f"`{synapses + (5 << part | s):#x}`" for s in range(of_synapse))
     return f"""\
-Addresses and numbers in this section are those of the default configuration.
-
 **Find the core.** Read `identity` ({_address("identity")}): it must be {IDENTITY:#x}. Read `table`: it must be the
 digest that the program was built with. `geometry` and `capacity` say what the core can hold.
 
 **Load a network**, while `status.busy` is 0 and no events are sent. The order of the steps does not matter, that of the
-slices does.
+slices does. Memories that the core was generated without are left out.
 
-1. Layers: {LAYER_RECORD_SLICES} slices for each layer record.
-2. Synapses: {of_synapse} slices for each word of {config.lanes} weights, lane 0 in the lowest bits. The word of the
-   event from address `a` for potential word `n` of a layer is `synapse_base + a + n * inputs`.
-3. Currents: {of_current} slices for each word, one word for each potential word, 0 where there is no current.
-4. Registers: `layers`, `inputs`, `timesteps`, `delay`, `decision_mode`, `outputs`.
+1. Layers, connections, rows, columns, channels and lanes: the records below.
+2. Synapses: {of_synapse} slices for each word of {config.lanes} weights, lane 0 in the lowest bits, in the order
+   of [walks.md](walks.md).
+3. Currents: {of_current} slices for each word.
+4. Registers: {", ".join(f"`{entry.name}`" for entry in REGISTERS if entry.access == Access.RW)}.
 5. Read `error`: it must be 0.
 
 The slices of a memory word are written lowest first; the word takes effect with its last slice. Slice `s` of word `i`
@@ -115,11 +178,13 @@ of the synapses is at `{synapses:#x} + (i << {part} | s)`: word 5 is written at 
 Before the first load the memories and registers hold what the core was generated with. An inference with `layers` or
 `timesteps` 0 does not end; `control.abort` ends it.
 
-**Run an inference on events.** With `inputs` not 0, an inference begins with the first word at the port `inputs`, which
-takes the events of a timestep, then a marker, for each of the `timesteps`. The bus has no part in it.
+**Run an inference on events.** With `input_mode` 0, an inference begins with the first word at the port `inputs`, which
+takes the events of a timestep, then a marker, for each of the `timesteps`. With `input_mode.is_static` it takes events
+and a marker once. A word is, from its lowest bits, channel, column, row, payload (where `payload_bits` is more than 1)
+and marker. The bus has no part in it.
 
-**Run an inference on an image.** With `inputs` 0, write the pixels into the current words of the first layer, one to a
-lane, then 1 to `control` ({_address("control")}).
+**Run an inference on an image.** With `input_mode.image`, write the pixels into the current words of the first layer,
+one to a lane, then 1 to `control` ({_address("control")}).
 
 **Wait.** Poll `status` ({_address("status")}) until `done` is 1 and `busy` is 0. `done` rises with the decision, and
 `busy` falls when the decision has been taken at the port `decision`: if nothing listens there, tie its `ready` high.
@@ -143,16 +208,10 @@ def _regions(config: CoreConfig) -> str:
         if kind is None:
             return "no"
         count = config.lanes if kind == "lane" else slices(memory_shape(entry.name, config)[1])
-        return f"{count} {kind}s"
+        return _count(count, kind)
 
-    sizes = {
-        "registers": len(REGISTERS),
-        "layers": config.max_layers,
-        "synapses": config.synapse_words,
-        "currents": config.potential_words,
-        "potentials": config.potential_words,
-        "counts": config.classes,
-    }
+    sizes = {"registers": len(REGISTERS), "potentials": config.potential_words, "counts": config.classes}
+    sizes |= {entry.name: memory_shape(entry.name, config)[0] for entry in REGIONS if entry.name not in sizes}
     rows = [
         (
             f"`{entry.name}`", f"{entry.base:#x}", f"{entry.base * _BYTES:#x}", f"{sizes[entry.name]:,}",
@@ -165,7 +224,7 @@ def _regions(config: CoreConfig) -> str:
     about = f"""\
 Each is a window of {1 << REGION_SHIFT:#x} addresses. The part of an address is a {BUS_BITS}-bit slice of a memory word,
 lowest first, or one lane of it, sign-extended. It is `part_bits` wide: enough for the lanes, and for the slices of a
-layer record."""
+record."""
     return f"{about}\n\n{_table(head, rows)}"
 
 
@@ -195,18 +254,22 @@ def _registers(config: CoreConfig) -> str:
     return "Bits that are not listed read as 0, and are ignored when written.\n\n" + _table(head, rows)
 
 
-def _layer_record(config: CoreConfig) -> str:
+def _record(title: str, record: Record, name: str, about: str, config: CoreConfig) -> str:
     rows = [
         (position, _bits(field, config), _width(field, config), f"`{field.name}`", "signed" if field.signed else "",
          field.meaning)
-        for position, field in LAYER_RECORD
+        for position, field in record
     ]  # fmt: skip
-    return _table(("slice", "bits", "width", "field", "", "meaning"), rows)
+    ignored = "ignored, and reads as 0" if name == "layers" else "ignored"
+    text = f"{about}. Each takes {_count(RECORD_SLICES[name], 'slice')}; what is not listed is {ignored}."
+    table = _table(("slice", "bits", "width", "field", "", "meaning"), rows)
+    return f"## {title}\n\n{textwrap.fill(text, 120)}\n\n{table}"
 
 
 def _widths(config: CoreConfig) -> str:
-    fields = [field for entry in REGISTERS for field in entry.fields] + [field for _, field in LAYER_RECORD]
+    fields = [field for entry in REGISTERS for field in entry.fields]
+    fields += [field for record in (LAYER_RECORD, CONNECTION_RECORD, TABLE_ENTRY, LANE_ENTRY) for _, field in record]
     named = {str(field.width): field_width(field, config) for field in fields if isinstance(field.width, str)}
     rows = [(f"`{name}`", bits, _WIDTHS[name]) for name, bits in named.items()]
-    rows.append(("`part_bits`", config.part_bits, f"a number below `lanes`, and below {LAYER_RECORD_SLICES}"))
-    return _table(("width", "default", "holds"), rows)
+    rows.append(("`part_bits`", config.part_bits, "a number below `lanes`, and below 16"))
+    return _table(("width", "here", "holds"), rows)

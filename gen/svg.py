@@ -9,9 +9,11 @@ from typing import Any
 import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib import style
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-__all__ = ["COLOURS", "LIGHT", "WIDTH", "drawing", "in_page", "layer_colour"]
+__all__ = ["COLOURS", "LIGHT", "WIDTH", "drawing", "in_page", "layer_colour", "timestep_axis"]
 
 # name: (on light ground, on dark ground). The colours of layers are those of Okabe and Ito, which colour-blind people
 # tell apart, darkened or lightened until thin marks stand out; nothing is told by colour alone.
@@ -37,6 +39,13 @@ WIDTH = 5.4
 def layer_colour(index: int) -> str:
     """Name in `COLOURS` of the colour of a layer, the same in every figure."""
     return _LAYER_COLOURS[index % len(_LAYER_COLOURS)]
+
+
+def timestep_axis(axes: Axes, timesteps: int) -> None:
+    """The horizontal axis of what happens in each timestep; 0 is the preload."""
+    axes.set_xlabel("timestep")
+    axes.set_xlim(-0.4, timesteps + 0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, steps=[1, 2, 5, 10]))
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from hillock.sim.timing import CHANGE, CHANGE_SAME, START
-
-from .simulate import Simulation
+from .figures import Simulation
+from .words import fixed, of
 
 __all__ = ["Compared", "CycleShare", "compared", "cycle_shares", "layer_table", "summary_table", "verdict"]
 
@@ -25,27 +25,34 @@ class CycleShare:
 def cycle_shares(result: Simulation) -> list[CycleShare]:
     """Where the cycles of an image go: first those that add weights, whose share is the lane utilization, then others.
 
-    The shares sum to 1. A lane that stays empty in the last word of a layer counts with its part of the cycle.
+    The shares sum to 1. A lane that adds no weight counts with its part of the cycle.
     """
-    config, network = result.config, result.network
+    network = result.network
     total = sum(result.cycles) / result.images
-    words = [config.words(layer.neurons) for layer in network.layers]
-    adding = sum(layer.sop for layer in result.layers) / config.lanes / result.images
+    words = [layer.layout.words for layer in result.layers]
+    adding = result.sop / result.config.lanes / result.images
     busy = sum(layer.busy_cycles for layer in result.layers) / result.images
     fire = network.timesteps * sum(words)
-    change = CHANGE_SAME if len(words) == 1 else CHANGE
-    preload = START + sum(word + change for word in words)
-    changes = (network.timesteps * len(words) - 1) * change
+    held = 2 * words[0] if network.static_input else 0  # two passes that hold static input; busy cycles of its layer
     parts = [
         ("weights added", "every lane adds a weight to a potential", adding),
-        ("empty lanes", "lanes beyond the last neuron of a layer, while the others add", busy - fire - adding),
-        ("fire passes", "reset, leak and threshold of every neuron, once per timestep", float(fire)),
-        ("layer changes", "fetching the parameters of the next layer", float(changes)),
-        ("preload", "start, and the preload of every potential", float(preload)),
         (
-            "waits",
-            "for the first spike of the layer before, for input and output, and for the decision",
-            total - busy - changes - preload,
+            "empty lanes",
+            "lanes without a neuron, beyond the edge of a kernel or of another group, while others add; events that "
+            "reach nothing",
+            busy - fire - held - adding,
+        ),
+        ("fire passes", "reset, leak and threshold of every neuron, once per timestep", float(fire)),
+        (
+            "preload",
+            "of every potential" + ", and of the current that static input is held as" * bool(held),
+            float(sum(words) + held),
+        ),
+        (
+            "changes and waits",
+            "fetching the parameters of the next layer or connection; waiting for the first spike of the layer before, "
+            "for tables, for input and output, and for the decision",
+            total - busy - sum(words),
         ),
     ]
     return [CycleShare(name, meaning, cycles, cycles / total) for name, meaning, cycles in parts]
@@ -79,7 +86,7 @@ def verdict(result: Simulation) -> str:
     """How much was compared and how much differed, on one line."""
     images, spikes = result.comparison.inferences, result.comparison.spikes_compared
     differing = sum(kind.mismatches for kind in compared(result))
-    return f"{_of(images, 'image')}, {_of(spikes, 'spike')} compared, {_of(differing, 'mismatch', 'es')}"
+    return f"{of(images, 'image')}, {of(spikes, 'spike')} compared, {of(differing, 'mismatch', 'es')}"
 
 
 def summary_table(result: Simulation) -> Table:
@@ -97,21 +104,13 @@ def summary_table(result: Simulation) -> Table:
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("unit")
-    sop = sum(layer.sop for layer in result.layers)
-    held_out = len(result.dataset.test_images)
-    other = f", all {held_out:,} images" if result.images < held_out else ""
     rows = [
-        (
-            f"accuracy after {_of(result.network.timesteps, 'timestep')}",
-            f"{100 * int(result.correct_at[-1]) / result.images:.2f}",
-            "%",
-        ),
-        (f"accuracy of the float ANN{other}", f"{100 * result.float_accuracy:.2f}", "%"),
+        *_score_rows(result),
         ("cycles, mean", f"{sum(cycles) / result.images:,.1f}", "cycles per image"),
         ("cycles, minimum", f"{min(cycles):,}", "cycles per image"),
         ("cycles, maximum", f"{max(cycles):,}", "cycles per image"),
-        ("synaptic operations", f"{sop / result.images:,.1f}", "SOP per image"),
-        (f"lane utilization, {_of(lanes, 'lane')}", f"{100 * sop / lanes / sum(cycles):.1f}", "%"),
+        ("synaptic operations", f"{result.sop / result.images:,.1f}", "SOP per image"),
+        (f"lane utilization, {of(lanes, 'lane')}", f"{100 * result.utilization:.1f}", "%"),
         ("simulation speed", f"{result.simulated_cycles / result.simulation_seconds:,.0f}", "cycles per second"),
     ]
     for row in rows:
@@ -123,37 +122,55 @@ def summary_table(result: Simulation) -> Table:
     return table
 
 
+def _score_rows(result: Simulation) -> list[tuple[str, str, str]]:
+    """What the outputs are worth; nothing where there is no score."""
+    score, held_out = result.score, len(result.dataset.test_images)
+    if score is None:
+        return []
+    other = f", all {held_out:,} images" if result.images < held_out else ""
+    rows = [(f"{score.title} after {of(result.network.timesteps, 'timestep')}", score.final)]
+    if score.of_float is not None:
+        rows.append((f"{score.title} of the float ANN{other}", score.of_float))
+    shown = [(what, *score.written(value).partition(" ")[::2]) for what, value in rows]
+    return shown if score.name == "accuracy" else [(what, value, "pixels from 0 to 1") for what, value, _ in shown]
+
+
 def layer_table(result: Simulation) -> Table:
-    """What each layer did for a mean image; its lane utilization is that of its own cycles."""
-    table = Table(title="per layer", title_justify="left")
+    """What each layer did for a mean image; its lane utilization is that of its own cycles, fire passes included."""
+    table = Table(
+        title="per layer, for a mean image",
+        title_justify="left",
+        box=box.SIMPLE,
+        pad_edge=False,
+        caption="word: columns x channels of the neurons that share a word, one to a lane",
+        caption_justify="left",
+    )
     table.add_column("layer")
-    for heading in ("neurons", "cycles\nper image", "SOP\nper image", "spikes\nper image", "lane util.\n%"):
+    for heading in ("grid", "word", "words", "cycles", "SOP", "spikes", "lane\nutil. %"):
         table.add_column(heading, justify="right")
     for layer in result.layers:
         table.add_row(
             Text(layer.name),
-            f"{layer.neurons:,}",
-            f"{layer.busy_cycles / result.images:,.1f}",
-            f"{layer.sop / result.images:,.1f}",
-            f"{layer.spikes / result.images:,.1f}",
-            f"{100 * layer.sop / (result.config.lanes * layer.busy_cycles):.1f}",
+            str(layer.layout.shape),
+            f"{layer.layout.columns}x{layer.layout.channels}",
+            f"{layer.layout.words:,}",
+            fixed(layer.busy_cycles / result.images),
+            fixed(layer.sop / result.images),
+            fixed(layer.spikes / result.images),
+            f"{100 * layer.utilization:.1f}",
         )
     table.add_section()
     whole = sum(result.cycles)
     busy = sum(layer.busy_cycles for layer in result.layers)
-    table.add_row("between layers", "", f"{(whole - busy) / result.images:,.1f}", "", "", "")
-    sop = sum(layer.sop for layer in result.layers)
-    spikes = sum(layer.spikes for layer in result.layers)
+    table.add_row("between layers", "", "", "", fixed((whole - busy) / result.images), "", "", "")
     table.add_row(
         "whole core",
-        f"{sum(layer.neurons for layer in result.layers):,}",
-        f"{whole / result.images:,.1f}",
-        f"{sop / result.images:,.1f}",
-        f"{spikes / result.images:,.1f}",
-        f"{100 * sop / (result.config.lanes * whole):.1f}",
+        "",
+        "",
+        f"{sum(layer.layout.words for layer in result.layers):,}",
+        fixed(whole / result.images),
+        fixed(result.sop / result.images),
+        fixed(sum(layer.spikes for layer in result.layers) / result.images),
+        f"{100 * result.utilization:.1f}",
     )
     return table
-
-
-def _of(count: int, noun: str, ending: str = "s") -> str:
-    return f"{count:,} {noun}{'' if count == 1 else ending}"

@@ -1,7 +1,7 @@
 """The networks of the recipes as torch modules. The one module that cannot be imported without torch."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -82,7 +82,8 @@ class _BranchModule(nn.Module):
             factor = _array(self.norm.weight) / np.sqrt(_array(self.norm.running_var) + self.norm.eps)
             bias = _array(self.norm.bias) - _array(self.norm.running_mean) * factor
         factor = factor / branch.pool**2
-        geometry = {"stride": _pair(branch.stride), "padding": _pair(branch.padding), "groups": branch.groups}
+        geometry: dict[str, Any] = {"stride": _pair(branch.stride), "padding": _pair(branch.padding)}
+        geometry["groups"] = branch.groups
         synapses: Synapses
         if weighted is None:
             synapses = Convolution(stored(np.broadcast_to(factor, (1, 1, 1, channels))), groups=channels)
@@ -116,14 +117,16 @@ class ReluNetwork(nn.Module):
             self.shapes[plan.name] = _shape(modules[0], plan.channels)
             self.branches[plan.name] = nn.ModuleList(modules)
             self.dropouts[plan.name] = nn.Dropout(plan.dropout)
-        self.to(memory_format=torch.channels_last)  # the faster one, and the order of addresses
+        # The faster one, and the order of addresses. The types of torch do not know it.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:
         values = {INPUT: self.dropouts[INPUT](images[:, None])}
         for plan, branches in self._layers():
             total = sum(branch(values[branch.branch.source]) for branch in branches)
             values[plan.name] = self.dropouts[plan.name](nn.functional.relu(total) if plan.rectified else total)
-        return values[self.plans[-1].name].permute(0, 2, 3, 1).flatten(1)
+        output: Tensor = values[self.plans[-1].name]
+        return output.permute(0, 2, 3, 1).flatten(1)
 
     def exported(self, name: str, dtype: type[np.floating[Any]] = np.float32) -> FloatNetwork:
         """The same network as plain data, its values rounded to those of `dtype`."""
@@ -147,7 +150,7 @@ class ReluNetwork(nn.Module):
 
     def _layers(self) -> Iterator[tuple[LayerPlan, list[_BranchModule]]]:
         for plan in self.plans:
-            yield plan, list(self.branches[plan.name])
+            yield plan, list(cast(nn.ModuleList, self.branches[plan.name]))  # type: ignore[arg-type]
 
 
 def _shape(module: _BranchModule, channels: int) -> Shape:

@@ -22,7 +22,8 @@ from .convert import normalise
 from .datasets import Dataset, load_dataset
 from .float_file import save_float
 from .float_network import FloatArray, FloatNetwork
-from .quantize import QuantizationReport, quantize
+from .quantization_report import QuantizationReport
+from .quantize import quantize
 from .recipes import RECIPES, Recipe
 from .training import import_torch, train_float
 

@@ -1,24 +1,35 @@
-"""A core as Verilog text: the same for the same configuration, on any machine."""
+"""Gateware as Verilog text: the same for the same configuration, on any machine."""
 
 import warnings
+from collections.abc import Sequence
 
 from amaranth.back import verilog
 from amaranth.hdl import Value
 
+from hillock.hw.accelerator import Accelerator
 from hillock.hw.config import CoreConfig
-from hillock.hw.core import Core, MemoryInit
+from hillock.hw.core import MemoryInit
 
-__all__ = ["core_verilog"]
+__all__ = ["accelerator_verilog", "core_verilog"]
 
 
-def core_verilog(config: CoreConfig, init: MemoryInit | None = None, *, trace: bool = True) -> str:
-    """Verilog of module `core`. Without `trace` its trace ports are left out, for synthesis."""
-    core = Core(config, init)
+def accelerator_verilog(
+    configs: Sequence[CoreConfig], inits: Sequence[MemoryInit] | None = None, *, trace: bool = True
+) -> str:
+    """Verilog of module `accelerator`. Without `trace` its trace ports are left out, for synthesis."""
+    accelerator = Accelerator(list(configs), None if inits is None else list(inits))
     ports: list[Value] = []
-    for path, _member, value in core.signature.flatten(core):
-        if trace or not str(path[0]).startswith("trace_"):
+    for path, _member, value in accelerator.signature.flatten(accelerator):
+        if trace or not str(path[0]).startswith("trace"):
             ports.append(Value.cast(value))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # Source locations would put absolute paths of this machine into the text.
-        return str(verilog.convert(core, name="core", ports=ports, emit_src=False, strip_internal_attrs=True))
+        return str(
+            verilog.convert(accelerator, name="accelerator", ports=ports, emit_src=False, strip_internal_attrs=True)
+        )
+
+
+def core_verilog(config: CoreConfig, init: MemoryInit | None = None, *, trace: bool = True) -> str:
+    """Verilog of an accelerator of one core."""
+    return accelerator_verilog([config], None if init is None else [init], trace=trace)

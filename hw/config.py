@@ -114,7 +114,7 @@ class CoreConfig:
             f"the current is integrated as a potential is",
         )
         window = 1 << (REGION_SHIFT - self.part_bits)
-        for name in ("synapse_words", "potential_words", "current_words"):
+        for name in ("synapse_words", "potential_words", "current_words", "channel_entries"):
             problems.require(
                 getattr(self, name) <= window,
                 f"{name} must be at most {window} with {self.lanes} lanes, not {getattr(self, name)}: the memory would "
@@ -136,6 +136,11 @@ class CoreConfig:
     def column_lanes(self) -> bool:
         """Whether lanes may run over columns."""
         return self.columns_per_word > 1
+
+    @property
+    def one_word(self) -> bool:
+        """Whether all potentials are one word, which the core keeps in registers."""
+        return self.potential_words == 1
 
     @property
     def decode_cycles(self) -> int:

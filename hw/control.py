@@ -42,14 +42,14 @@ def _writable() -> list[tuple[Register, Field, str]]:
     ]
 
 
-def bus_signature() -> wiring.Signature:
+def bus_signature(address_bits: int = BUS_ADDRESS_BITS) -> wiring.Signature:
     """Wishbone B4 classic, 32 bits, word addresses, without `sel`: a word is written whole."""
     return wiring.Signature(
         {
             "cyc": Out(1),
             "stb": Out(1),
             "we": Out(1),
-            "adr": Out(BUS_ADDRESS_BITS),
+            "adr": Out(address_bits),
             "dat_w": Out(BUS_BITS),
             "dat_r": In(BUS_BITS),
             "ack": In(1),
@@ -64,7 +64,7 @@ class Control(wiring.Component):
     last slice. It is read lane by lane (layer records: slice by slice). While an inference runs, every write is refused
     except `abort` and the clearing of errors, and the memories read as 0. What is refused or illegal sets its bit in
     `error` and changes nothing else. Every access is acknowledged: a write in the next cycle, a read
-    `_READ_CYCLES + 1` cycles later.
+    `_READ_CYCLES + 1` cycles later. One that is given up before that is not, and does nothing.
 
     Parameters
     ----------
@@ -79,8 +79,11 @@ class Control(wiring.Component):
         What the status registers show.
     illegal_input : in
         Strobe: an input word was dropped.
-    start, abort : out
-        Strobes, in the cycle of the acknowledgement.
+    start, started, image_offset : out, in, out
+        An inference of an image may begin; strobe: it does. Where the current words of its bank begin, from the next
+        cycle on.
+    abort : out
+        Strobe, in the cycle of the acknowledgement.
     layers, input_mode_image, timesteps, ... : out
         The writable registers, see `_writable`.
     index, lane : out
@@ -94,6 +97,7 @@ class Control(wiring.Component):
     def __init__(self, config: CoreConfig, *, registers: dict[str, int]):
         self._config = config
         self._init = registers
+        self._pending, self._bank, self._active_bank = Signal(), Signal(), Signal()
         self._staged_bits = max(slices(memory_shape(name, config)[1]) for name in _LOADABLE) * BUS_BITS
         super().__init__(
             {
@@ -104,6 +108,8 @@ class Control(wiring.Component):
                 "cycles": In(32),
                 "illegal_input": In(1),
                 "start": Out(1),
+                "started": In(1),
+                "image_offset": Out(range(max(2, config.current_words))),
                 "abort": Out(1),
                 **{
                     port: Out(
@@ -133,8 +139,8 @@ class Control(wiring.Component):
             "table": [table_digest()],
             "geometry": [config.lanes, config.weight_bits, config.potential_bits, config.fraction_bits],
             "capacity": [config.max_layers, config.classes],
-            "control": [0, 0],
-            "status": [self.busy, self.done],
+            "control": [0, 0, 0],
+            "status": [self.busy, self.done, self._pending],
             "error": [error],
             "decision": [self.decision],
             "cycles": [self.cycles],
@@ -171,6 +177,12 @@ class Control(wiring.Component):
                     m.d.comb += is_there.eq((self.index < words) & Mux(bus.we, written, read))
                     m.d.comb += is_last_part.eq(part == slice_count - 1)
 
+        # A start is remembered until the inference begins, and so is the bank of its image.
+        bank = Signal()
+        m.d.comb += [self.start.eq(self._pending), bank.eq(self._bank)]
+        with m.If(self.started):
+            m.d.sync += [self._active_bank.eq(bank), self.image_offset.eq(Mux(bank, self.image_words, 0))]
+
         read_value = Signal(BUS_BITS)
         with m.If(exists & ((number == region("registers").number) | ~self.busy)):
             self._elaborate_read(m, number, part, error, read_value)
@@ -178,42 +190,53 @@ class Control(wiring.Component):
         slice_stb = Signal()
         self._elaborate_slice_write(m, slice_stb, number, part, last_part, error)
 
-        wait = Signal(range(_READ_CYCLES + 1))
+        wait, asks = Signal(range(_READ_CYCLES + 1)), bus.cyc & bus.stb
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += wait.eq(_READ_CYCLES - 1)
-                with m.If(bus.cyc & bus.stb):
+                with m.If(asks):
                     with m.If(bus.we):
                         m.next = "WRITE"
                     with m.Else():
                         m.next = "READ"
             with m.State("READ"):
                 m.d.sync += [wait.eq(wait - 1), bus.dat_r.eq(read_value)]
-                with m.If(wait == 0):
-                    with m.If(~exists):
-                        m.d.sync += error.bus_address.eq(1)
+                with m.If(~asks):
+                    m.next = "IDLE"
+                with m.Elif(wait == 0):
                     m.next = "ACKNOWLEDGE"
             with m.State("ACKNOWLEDGE"):
-                m.d.comb += bus.ack.eq(1)
+                m.d.comb += bus.ack.eq(asks)
+                with m.If(asks & ~exists):
+                    m.d.sync += error.bus_address.eq(1)
                 m.next = "IDLE"
             with m.State("WRITE"):
-                m.d.comb += bus.ack.eq(1)
                 m.next = "IDLE"
-                with m.If(~exists):
-                    m.d.sync += error.bus_address.eq(1)
-                with m.Elif(number == region("registers").number):
-                    self._elaborate_register_write(m, error)
-                with m.Elif(number == region("counts").number):
-                    m.d.sync += error.bus_address.eq(1)
-                with m.Elif(self.busy):
-                    m.d.sync += error.load_while_running.eq(1)
-                with m.Else():
-                    m.d.comb += slice_stb.eq(1)
+                with m.If(asks):
+                    m.d.comb += bus.ack.eq(1)
+                    with m.If(~exists):
+                        m.d.sync += error.bus_address.eq(1)
+                    with m.Elif(number == region("registers").number):
+                        self._elaborate_register_write(m, error, bank)
+                    with m.Elif(number == region("counts").number):
+                        m.d.sync += error.bus_address.eq(1)
+                    with m.Elif(self.busy & ~self._spare_bank(number)):
+                        m.d.sync += error.load_while_running.eq(1)
+                    with m.Else():
+                        m.d.comb += slice_stb.eq(1)
 
+        with m.If(self.started | self.abort):
+            m.d.sync += self._pending.eq(0)
         # Last, so that one that comes while errors are cleared is not lost.
         with m.If(self.illegal_input):
             m.d.sync += error.input_address.eq(1)
         return m
+
+    def _spare_bank(self, number: Value) -> Value:
+        """Whether the bus writes a current of the image that the inference under way does not use."""
+        second = self.index >= self.image_words
+        is_image = (number == region("currents").number) & (self.index >> 1 < self.image_words)
+        return is_image & (second != self._active_bank) & ~self._pending
 
     def _elaborate_read(self, m: Module, number: Value, part: Value, error: Value, read_value: Value) -> None:
         """`read_value`: what the address holds."""
@@ -237,7 +260,7 @@ class Control(wiring.Component):
             with m.Case(region("counts").number):
                 m.d.comb += read_value.eq(self.count)
 
-    def _elaborate_register_write(self, m: Module, error: Value) -> None:
+    def _elaborate_register_write(self, m: Module, error: Value, bank: Signal) -> None:
         written = self.bus.dat_w
 
         def writable(register: Register) -> None:
@@ -254,10 +277,11 @@ class Control(wiring.Component):
                     if entry.name == "control":
                         m.d.comb += self.abort.eq(written[1])
                         with m.If(written[0] & ~written[1]):
-                            with m.If(self.busy | ~self.input_mode_image):
+                            with m.If(self._pending | ~self.input_mode_image):
                                 m.d.sync += error.start_refused.eq(1)
                             with m.Else():
-                                m.d.comb += self.start.eq(1)
+                                m.d.comb += [self.start.eq(1), bank.eq(written[2])]
+                                m.d.sync += [self._pending.eq(1), self._bank.eq(written[2])]
                     elif entry.name == "error":
                         m.d.sync += error.eq(error.as_value() & ~written[: len(ERRORS)])
                     elif entry.access == Access.RW:

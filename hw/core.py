@@ -100,7 +100,7 @@ class Core(wiring.Component):
         )
         lanes = _records(LANE_ENTRY, lane_entry_layout(config), init.lanes)
         self.next_queue, self.output_queue = SpikeQueue(config, lanes=lanes), SpikeQueue(config, lanes=lanes)
-        self.replay = Replay(config)
+        self.replay = Replay(config) if config.replay_words else None
         self.control = Control(config, registers=dict(init.registers))
         token = token_layout(config)
         trace = {name: member for name, member in self.array.signature.members.items() if name.startswith("trace_")}
@@ -158,6 +158,9 @@ class Core(wiring.Component):
             sequencer.image.eq(image),
             sequencer.static_input.eq(control.input_mode_is_static if config.static_input else 0),
             sequencer.start.eq(control.start),
+            sequencer.passes_on.eq(control.decision_mode_passes_on),
+            control.started.eq(sequencer.begin),
+            walker.image_offset.eq(Mux(image & (sequencer.layer == 0), control.image_offset, 0)),
             sequencer.layer_count.eq(control.layers),
             sequencer.timesteps.eq(control.timesteps),
         ]
@@ -240,7 +243,6 @@ class Core(wiring.Component):
 
     def _elaborate_walks(self, m: Module) -> None:
         """From tokens to walks, to spikes, and back to tokens."""
-        config = self._config
         sequencer, decoder, walker, array = self.sequencer, self.decoder, self.walker, self.array
         wiring.connect(m, sequencer.tokens, decoder.tokens)
         wiring.connect(m, decoder.requests, sequencer.decoded)
@@ -256,6 +258,7 @@ class Core(wiring.Component):
             sequencer.pass_done.eq(walker.done),
             array.operation.eq(walker.operation),
             array.valid.eq(walker.valid),
+            array.shows.eq(walker.shows),
             array.synapse_word.eq(walker.synapse_word),
         ]
         next_queue, output_queue = self.next_queue, self.output_queue
@@ -271,7 +274,7 @@ class Core(wiring.Component):
         ]
         wiring.connect(m, next_queue.tokens, sequencer.spikes)
         wiring.connect(m, output_queue.tokens, wiring.flipped(self.spikes))
-        if config.replay_words:
+        if self.replay is not None:
             m.submodules.replay = replay = self.replay
             m.d.comb += [
                 replay.word.eq(array.spikes),

@@ -114,6 +114,7 @@ def descriptor_layout(config: CoreConfig) -> data.StructLayout:
         "current_base",
         "current_step",
         "channel_words",
+        "change",
         "column_words",
         "rows",
         "channels",

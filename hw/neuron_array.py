@@ -24,11 +24,13 @@ class NeuronArray(wiring.Component):
 
     Any operation may follow an INTEGRATE on the same word in any later cycle: the result is forwarded. After any other
     the same word may be addressed `WRITE_STAGE + 1` cycles later, and no INTEGRATE may be issued
-    `WRITE_STAGE - ADD_STAGE` cycles later, when both would write; the sequencer sees to it.
+    `WRITE_STAGE - ADD_STAGE` cycles later, when both would write; the sequencer sees to it. An array of one word
+    (`config.one_word`) keeps it in registers: any operation may follow any other after `WRITE_STAGE - ADD_STAGE`
+    cycles, or after one more if the layer leaks.
 
-    An operation that is not valid changes nothing and is how others look into the memories: `seen` shows, `SEEN_STAGE`
-    cycles later, the potentials (PRELOAD), the weights shifted to the potential's unit (INTEGRATE) or the currents
-    (FIRE) of the words addressed.
+    An operation that is not valid changes nothing and, with `shows`, is how others look into the memories: `seen` has,
+    `SEEN_STAGE` cycles later, the potentials (PRELOAD), the weights shifted to the potential's unit (INTEGRATE) or the
+    currents (FIRE) of the words addressed.
 
     Members
     -------
@@ -64,6 +66,7 @@ class NeuronArray(wiring.Component):
                 "operation": In(operation),
                 "valid": In(1),
                 "forget": In(1),
+                "shows": In(1),
                 "synapse_word": In(range(max(2, config.synapse_words))),
                 "spikes": Out(spike_word_layout(config)),
                 "spikes_valid": Out(1),
@@ -144,7 +147,7 @@ class NeuronArray(wiring.Component):
         m.d.comb += from_zero2.eq(settle_control(config, op[2].kind, neuron)["from_zero"])
         repeated1, repeats2, repeated2 = Signal(), Signal(), Signal(lanes)
         m.d.comb += integrates2.eq(valid[2] & (op[2].kind == Operation.INTEGRATE))
-        m.d.comb += repeats2.eq(integrates2 & (op[2].potential_word == op[1].potential_word))
+        m.d.comb += repeats2.eq((integrates2 & (op[2].potential_word == op[1].potential_word)) | int(config.one_word))
         m.d.sync += repeated1.eq(integrates2 & (op[2].potential_word == op[0].potential_word))
 
         integrates1, shows_operand1, shows_potential1 = Signal(), Signal(), Signal()
@@ -178,6 +181,13 @@ class NeuronArray(wiring.Component):
             write.en.eq(integrates2 | writes5),
             write.addr.eq(Mux(writes5, op[5].potential_word, op[2].potential_word)),
         ]
+        shows1, shows2, settles4, settles5 = (Signal(name=name) for name in ("s1", "s2", "settles4", "settles5"))
+        leaks = neuron.leak_shift != 0
+        m.d.sync += [shows1.eq(self.shows), shows2.eq(shows1)]
+        m.d.comb += [
+            settles4.eq(valid[4] & (op[4].kind != Operation.INTEGRATE) & ~leaks),
+            settles5.eq(valid[5] & (op[5].kind != Operation.INTEGRATE) & leaks),
+        ]
         spikes4, spikes5 = Signal(lanes), Signal(lanes)
         m.d.sync += spikes5.eq(spikes4)
         spikes3, seen3, payloads3, sums4, written, results5 = [], [], [], [], [], []
@@ -197,7 +207,7 @@ class NeuronArray(wiring.Component):
             m.d.sync += [
                 held2.eq(Mux(no_potential1, 0, Mux(repeated1, sum3, potential.data[here]))),
                 operand2.eq(Mux(no_operand1, 0, Mux(integrates1, weight << config.fraction_bits, extra))),
-                sum3.eq(Mux(hidden2[lane], 0, sum2)),
+                *([] if config.one_word else [sum3.eq(Mux(hidden2[lane], 0, sum2))]),
                 base3.eq(Mux(from_zero2, 0, sum2)),
             ]
             added2 = Signal(signed(bits + 1), name=f"added2_{lane}")
@@ -209,11 +219,21 @@ class NeuronArray(wiring.Component):
             kept, leak = select(sum4, reset4, choice4, leak_shift4)
             m.d.sync += [reset4.eq(reset), sum4.eq(sum3), kept5.eq(kept), leak5.eq(leak)]
             m.d.comb += result5.eq(settle(kept5, leak5))
+            if config.one_word:
+                # `sum3` holds the potential until the next operation. What settles comes back to it, while nothing is
+                # under way in stage 2.
+                with m.If(settles4):
+                    m.d.sync += sum3.eq(kept)
+                with m.Elif(settles5):
+                    m.d.sync += sum3.eq(result5)
+                with m.Elif(valid[2] | shows2):
+                    m.d.sync += sum3.eq(Mux(hidden2[lane], 0, sum2))
             spikes3.append(spike3)
             seen3.append(sum3)
             payloads3.append(Mux(graded3, sum3[config.fraction_bits :][: len(carried1)], 1)[: len(carried1)])
             sums4.append(sum4)
-            written.append(Mux(writes5, result5, sum2))
+            # Both at once comes with one word only: what is integrated then has what settled in it.
+            written.append(Mux(integrates2, sum2, result5) if config.one_word else Mux(writes5, result5, sum2))
             results5.append(result5)
 
         # Whole words at once: the lanes one by one would make the Verilog of a wide core slow to write.

@@ -142,9 +142,10 @@ REGISTERS = (
                 "start",
                 0,
                 1,
-                "begin the inference of the image in the currents; refused when the input is not an image",
+                "begin the inference of the image in the currents, after the one under way; refused without image",
             ),
             Field("abort", 1, 1, "give up the inference and forget all waiting input and output"),
+            Field("bank", 2, 1, "the bank of currents that holds the image to start with"),
         ),
     ),
     Register(
@@ -154,6 +155,7 @@ REGISTERS = (
         (
             Field("busy", 0, 1, "an inference is under way"),
             Field("done", 1, 1, "an inference has ended and `decision`, `cycles` and the counts are its result"),
+            Field("pending", 2, 1, "a start waits for the end of the inference under way"),
         ),
     ),
     Register("error", 6, Access.W1, _whole("error", "errors", "sticky; write ones to clear")),
@@ -186,11 +188,22 @@ REGISTERS = (
         (
             Field("by_potential", 0, 1, "0: the highest count decides; 1: the highest potential of the last layer"),
             Field("none", 1, 1, "1: nothing is decided, the decision is 0 and says that the inference has ended"),
+            Field("passes_on", 2, 1, "1: nor does the next inference wait for that: a core that others come after"),
         ),
     ),
     Register("outputs", 14, Access.RW, _whole("outputs", "channel_count_bits", "neurons of a last layer that decides")),
     Register("decision", 15, Access.RO, _whole("decision", "channel_bits", "the winner; ties go to the lowest index")),
-    Register("cycles", 16, Access.RO, _whole("cycles", 32, "clock cycles from the first input word to the decision")),
+    Register(
+        "image_words",
+        16,
+        Access.RW,
+        _whole(
+            "image_words",
+            "current_address_bits",
+            "current words of an image of which there are two, the second behind the first; 0: there is one",
+        ),
+    ),
+    Register("cycles", 17, Access.RO, _whole("cycles", 32, "clock cycles from the first input word to the decision")),
 )
 
 Record = tuple[tuple[int, Field], ...]
@@ -201,6 +214,7 @@ LAYER_RECORD: Record = (
     (1, Field("current_base", 0, "current_address_bits", "first current word")),
     (1, Field("current_step", 24, 2, "0: the same current word always; 1: by channel word; 2: by potential word")),
     (2, Field("channel_words", 0, "potential_count_bits", "Wc, potential words of a place")),
+    (2, Field("change", 24, 3, "cycles from the end of its pass to what comes next, see docs/cycles.md")),
     (3, Field("column_words", 0, "column_count_bits", "Xw, places of a row, `columns` together")),
     (3, Field("rows", 16, "row_count_bits", "rows of places")),
     (4, Field("channels", 0, "lane_count_bits", "b, channels in a potential word")),
@@ -229,7 +243,15 @@ LAYER_RECORD: Record = (
     (8, Field("is_output", 14, 1, "its spikes leave the core")),
     (8, Field("feeds_next", 15, 1, "the next walk takes its spikes from the queue")),
     (8, Field("is_kept", 16, 1, "its spikes are written to the replay memory")),
-    (8, Field("connections", 20, 10, "how many connections it has, the next in the connection records")),
+    (
+        8,
+        Field(
+            "connections",
+            20,
+            "connection_count_bits",
+            "how many connections it has, the next in the connection records",
+        ),
+    ),
     (9, Field("replay_base", 0, "replay_address_bits", "where the replay memory takes its spikes")),
     (9, Field("load_base", 16, "current_address_bits", "with static input: first word of the current before it")),
 )
@@ -278,8 +300,8 @@ ERRORS = (
         1,
         "an input event beyond the grid of the input, or any input where that is an image: dropped",
     ),
-    Field("load_while_running", 1, 1, "a write to a memory or a register during an inference: ignored"),
-    Field("start_refused", 2, 1, "a start during an inference or where the input is not an image: ignored"),
+    Field("load_while_running", 1, 1, "a write during an inference, unless to the bank that it does not use: ignored"),
+    Field("start_refused", 2, 1, "a start while another is pending, or where the input is not an image: ignored"),
     Field("bus_address", 3, 1, "an access beyond a register or memory, or a write to what is read only: ignored"),
     Field("slice_order", 4, 1, "slices of a memory word that did not come in order, lowest first: word not written"),
 )
@@ -307,6 +329,7 @@ def field_width(field: Field, config: CoreConfig) -> int:
         "errors": len(ERRORS),
         "layer_count_bits": config.max_layers.bit_length(),
         "layer_bits": address(config.max_layers),
+        "connection_count_bits": config.max_connections.bit_length(),
         "column_count_bits": config.max_width.bit_length(),
         "row_count_bits": config.max_height.bit_length(),
         "lane_count_bits": config.lanes.bit_length(),

@@ -24,9 +24,9 @@ class Sequencer(wiring.Component):
     """Runs an inference: a preload pass over every layer, then T timesteps of every layer in turn.
 
     A layer's part of a timestep is the walks of its connections, each up to the marker that closes its tokens, and a
-    fire pass, which the last of these markers turns into. From the last word of a pass (or from a marker that is not
-    followed by one) to the next walk there are `CHANGE` cycles, or `CHANGE_SAME` when that walk may begin with the word
-    that the pass began with: on a core with one layer, and after LOAD.
+    fire pass, which the last of these markers turns into. From the last word of a pass to the next walk there are as
+    many cycles as the layer's record says (`change`), after LOAD `CHANGE_SAME`, and `CHANGE` after a marker that is not
+    followed by a pass.
 
     With static input, a LOAD pass over the first layer, the walk of its connection, and a LATCH pass come before all.
 
@@ -48,8 +48,10 @@ class Sequencer(wiring.Component):
         Strobe: the connection takes its tokens from the replay memory.
     output_free, output_reserve : in, out
         The output queue has room for a fire pass; strobe when one of the output layer begins.
-    image, static_input, start, layer_count, timesteps : in
-        Registers, and the strobe that begins an inference of an image.
+    image, static_input, layer_count, timesteps, passes_on : in
+        Registers.
+    start : in
+        An inference of an image may begin.
     layer_write, connection_write : in
         One record each: enable, address and data.
     begin, idle, finished : out
@@ -88,6 +90,7 @@ class Sequencer(wiring.Component):
                 "start": In(1),
                 "layer_count": In(config.max_layers.bit_length()),
                 "timesteps": In(16),
+                "passes_on": In(1),
                 "inspected_layer": In(layer),
                 "layer_write": In(write_port(config.max_layers, descriptor.size)),
                 "connection_write": In(write_port(config.max_connections, connection.size)),
@@ -153,15 +156,17 @@ class Sequencer(wiring.Component):
         ]
 
         # What the walker is to do. A marker that does not end the layer is done with when the walk before it is.
-        walking, may_pass = Signal(), Signal()
+        walking, offered, may_pass, may_take = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            marker.eq(walking & (~walks | (self.decoded.valid & self.decoded.payload.marker))),
+            marker.eq(~walks | self.decoded.payload.marker),
+            offered.eq(walking & (~walks | self.decoded.valid)),
             may_pass.eq(ends_layer & (~fires_outward | self.output_free)),
             self.requests.payload.eq(self.decoded.payload),
             self.requests.payload.marker.eq(marker),
-            self.requests.valid.eq(Mux(marker, may_pass, self.decoded.valid)),
-            marker_taken.eq(marker & self.requests.ready & (may_pass | ~ends_layer)),
-            self.decoded.ready.eq(Mux(marker, marker_taken, self.requests.ready)),
+            self.requests.valid.eq(offered & (~marker | may_pass)),
+            may_take.eq(self.requests.ready & (~marker | may_pass | ~ends_layer)),
+            marker_taken.eq(offered & marker & may_take),
+            self.decoded.ready.eq(may_take),
         ]
 
         def change(cycles: object) -> None:
@@ -207,7 +212,9 @@ class Sequencer(wiring.Component):
                 with m.If(self.tokens.valid & self.tokens.ready & self.tokens.payload.marker):
                     m.d.sync += self.accepts.eq(0)
                 with m.If(marker_taken):
-                    m.d.sync += [next_connection.eq(next_connection + walks), same_layer.eq(~ends_layer)]
+                    m.d.sync += same_layer.eq(~ends_layer)
+                    if config.max_connections > 1:
+                        m.d.sync += next_connection.eq(next_connection + walks)
                     with m.If(ends_layer):
                         m.next = "PASS"
                     with m.Else():
@@ -215,9 +222,8 @@ class Sequencer(wiring.Component):
                         change(self.CHANGE - 2)
 
             with m.State("PASS"):
-                same = (self.layer_count == 1) | (phase == Phase.LOAD)
                 with m.If(self.pass_done):
-                    change(Mux(same, self.CHANGE_SAME, self.CHANGE) - 2)
+                    change(Mux(phase == Phase.LOAD, self.CHANGE_SAME, descriptor.change) - 2)
                     with m.Switch(phase):
                         with m.Case(Phase.LOAD):
                             m.d.sync += phase.eq(Phase.LATCH)
@@ -234,7 +240,10 @@ class Sequencer(wiring.Component):
                                 ]
                             with m.If(last_layer & last_step):
                                 m.d.sync += [layer.eq(layer), change_left.eq(self.CHANGE_SAME)]
-                                m.next = "FINISH"
+                                with m.If(self.passes_on):
+                                    m.next = "IDLE"
+                                with m.Else():
+                                    m.next = "FINISH"
 
             with m.State("FINISH"):
                 with m.If(change_left != 0):

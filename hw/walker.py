@@ -26,12 +26,14 @@ class Walker(wiring.Component):
         What a pass does.
     done : out
         Strobe: the last word of a pass is under way.
-    operation, valid : out
+    operation, valid, shows : out
         To the neuron array.
     synapse_word : out
         Synapse word of the operation in the next cycle.
     idle, inspected, inspected_synapse_word : in
-        While `idle`, `inspected` is put out instead, with `valid` low.
+        While `idle`, `inspected` is put out instead, with `shows` and not `valid`.
+    image_offset : in
+        Added to the first current word of a pass.
     """
 
     LATENCY = 2
@@ -49,10 +51,12 @@ class Walker(wiring.Component):
                 "done": Out(1),
                 "operation": Out(operation),
                 "valid": Out(1),
+                "shows": Out(1),
                 "synapse_word": Out(range(max(2, config.synapse_words))),
                 "idle": In(1),
                 "inspected": In(operation),
                 "inspected_synapse_word": In(range(max(2, config.synapse_words))),
+                "image_offset": In(range(max(2, config.current_words))),
             }
         )
 
@@ -60,10 +64,11 @@ class Walker(wiring.Component):
         m = Module()
         descriptor, connection = self.descriptor, self.connection
         request = self.requests.payload
-        takes, marker = Signal(), request.marker
+        loads, marker = Signal(), request.marker
 
         # Three loops, one within the other: words of a tap (of a place), taps of a row, rows. `last_word` and so on:
-        # the word under way is the last of its loop.
+        # the word under way is the last of its loop. What a request says is loaded whenever it could be taken: whether
+        # there is one is known late, and matters only to `active`.
         active, empty, is_pass = Signal(), Signal(), Signal()
         last_word, last_column, last_row, last = Signal(), Signal(), Signal(), Signal()
         words_left = Signal.like(descriptor.channel_words)
@@ -72,37 +77,35 @@ class Walker(wiring.Component):
         words, columns = Signal.like(words_left), Signal.like(columns_left)
         m.d.comb += [
             last.eq(last_word & last_column & last_row),
-            self.requests.ready.eq(~active | last),
-            takes.eq(self.requests.valid & self.requests.ready),
+            loads.eq(~active | last),
+            self.requests.ready.eq(loads),
             self.done.eq(active & is_pass & last),
-            words.eq(Mux(Mux(takes, marker, is_pass), descriptor.channel_words, connection.words)),
+            words.eq(Mux(Mux(loads, marker, is_pass), descriptor.channel_words, connection.words)),
         ]
         started_columns = Signal.like(columns)
-        m.d.comb += columns.eq(Mux(takes, Mux(marker, descriptor.column_words, request.columns), started_columns))
-        with m.If(takes):
+        m.d.comb += columns.eq(Mux(loads, Mux(marker, descriptor.column_words, request.columns), started_columns))
+        with m.If(loads):
             rows = Mux(marker, descriptor.rows, request.rows)
             m.d.sync += [
-                active.eq(1),
+                active.eq(self.requests.valid),
                 empty.eq(request.nothing & ~marker),
                 is_pass.eq(marker),
                 started_columns.eq(columns),
                 rows_left.eq(rows),
                 last_row.eq((rows == 1) | (request.nothing & ~marker)),
             ]
-        with m.Elif(last):
-            m.d.sync += active.eq(0)
         with m.Elif(last_word & last_column):
             m.d.sync += [rows_left.eq(rows_left - 1), last_row.eq(rows_left == 2)]
 
-        with m.If(takes | (last_word & last_column)):
+        with m.If(loads | (last_word & last_column)):
             m.d.sync += [columns_left.eq(columns), last_column.eq(columns == 1)]
         with m.Elif(last_word):
             m.d.sync += [columns_left.eq(columns_left - 1), last_column.eq(columns_left == 2)]
-        with m.If(takes | last_word):
+        with m.If(loads | last_word):
             m.d.sync += [words_left.eq(words), last_word.eq(words == 1)]
         with m.Else():
             m.d.sync += [words_left.eq(words_left - 1), last_word.eq(words_left == 2)]
-        with m.If(takes & request.nothing & ~marker):
+        with m.If(loads & request.nothing & ~marker):
             m.d.sync += [last_column.eq(1), last_word.eq(1)]
 
         # Potential words of a pass follow one another; those of an event's walk skip what the event does not reach.
@@ -110,13 +113,13 @@ class Walker(wiring.Component):
         synapse, synapse_row = Signal.like(request.synapse), Signal.like(request.synapse)
         next_row = last_word & last_column & ~is_pass
         potential_step = Mux(
-            takes,
+            loads,
             Mux(marker, 0, request.potential_offset),
             Mux(~last_word | is_pass, 1, Mux(last_column, connection.row_step, connection.column_step)),
         )
-        potential_from = Mux(takes, Mux(marker, descriptor.potential_base, request.potential), potential)
+        potential_from = Mux(loads, Mux(marker, descriptor.potential_base, request.potential), potential)
         synapse_step = Mux(
-            takes,
+            loads,
             request.synapse_offset,
             Mux(
                 ~last_word,
@@ -126,11 +129,11 @@ class Walker(wiring.Component):
         )
         next_potential, next_synapse = Signal.like(potential), Signal.like(synapse)
         m.d.comb += [
-            next_potential.eq(Mux(~takes & next_row, potential_row, potential_from) + potential_step),
-            next_synapse.eq(Mux(takes, request.synapse, Mux(next_row, synapse_row, synapse)) + synapse_step),
+            next_potential.eq(Mux(~loads & next_row, potential_row, potential_from) + potential_step),
+            next_synapse.eq(Mux(loads, request.synapse, Mux(next_row, synapse_row, synapse)) + synapse_step),
         ]
         m.d.sync += [potential.eq(next_potential), synapse.eq(next_synapse)]
-        with m.If(takes | next_row):
+        with m.If(loads | next_row):
             m.d.sync += [potential_row.eq(next_potential), synapse_row.eq(next_synapse)]
         with m.If(self.idle):
             m.d.sync += synapse.eq(self.inspected_synapse_word)
@@ -140,17 +143,16 @@ class Walker(wiring.Component):
         op = Signal(operation_layout(self._config))
         payload, current_word = Signal.like(request.payload), Signal.like(op.current_word)
         channel, column, row = Signal.like(op.channel), Signal.like(op.column), Signal.like(op.row)
-        with m.If(takes):
+        first_current = descriptor.current_base
+        if self._config.static_input:
+            first_current = Mux(self.pass_kind == Operation.LOAD, descriptor.load_base, descriptor.current_base)
+        with m.If(loads):
             m.d.sync += [
                 payload.eq(request.payload),
                 row.eq(0),
                 column.eq(0),
                 channel.eq(0),
-                current_word.eq(
-                    Mux(self.pass_kind == Operation.LOAD, descriptor.load_base, descriptor.current_base)
-                    if self._config.static_input
-                    else descriptor.current_base
-                ),
+                current_word.eq(first_current + self.image_offset),
             ]
         with m.Else():
             m.d.sync += [
@@ -185,5 +187,9 @@ class Walker(wiring.Component):
             op.to_replay.eq(fires & descriptor.is_kept),
             op.to_output.eq(fires & descriptor.is_output),
         ]
-        m.d.sync += [self.operation.eq(Mux(self.idle, self.inspected, op)), self.valid.eq(active & ~empty & ~self.idle)]
+        m.d.sync += [
+            self.operation.eq(Mux(self.idle, self.inspected, op)),
+            self.valid.eq(active & ~empty & ~self.idle),
+            self.shows.eq(self.idle),
+        ]
         return m

@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hillock.hw.problems import HillockError
 
 from .bounds import PIXEL_MAX, may_saturate
 from .golden import current_grid, settle
-from .layer import INPUT, Connection, Decision, Layer
+from .layer import INPUT, Decision
 from .network import Network
+from .stimulus import image_events
 from .sums import Sums
 from .synapses import IntArray
 from .walk import Walk
@@ -95,24 +96,15 @@ class _Batch:
     def __init__(self, network: Network):
         self.network = network
         self.limited = may_saturate(network)
-        graded = {layer.name for layer in network.layers if layer.graded}
-
-        def sums(connection: Connection, layer: Layer) -> Sums:
-            source = connection.source
-            largest = network.largest_payload if source == INPUT or source in graded else 1
-            return Sums(connection, network.shape_of(source), layer.shape, network.fraction_bits, largest)
-
-        self.sums = [[sums(connection, layer) for connection in layer.connections] for layer in network.layers]
+        self.sums = [[Sums(network, one, layer.shape) for one in layer.connections] for layer in network.layers]
+        self.walks = [[Walk(network, one, layer.shape) for one in layer.connections] for layer in network.layers]
         widest = max([layer.neurons for layer in network.layers] + [one.work for some in self.sums for one in some])
         self.chunk = min(CHUNK, max(1, CACHE // widest))
 
     def run(self, images: NDArray[np.integer[Any]]) -> BatchResult:
         """All inferences of a chunk."""
         network, size = self.network, len(images)
-        running = [
-            _Running(network, layer, sums, limited, images)
-            for layer, sums, limited in zip(network.layers, self.sums, self.limited, strict=True)
-        ]
+        running = [_Running(self, index, images) for index in range(len(network.layers))]
         last = running[-1]
         spikes = np.zeros((size, network.timesteps, len(running)), np.int64)
         counts = np.zeros((size, last.layer.neurons), np.int64)
@@ -126,7 +118,8 @@ class _Batch:
                 counts += fired
             decisions_at[:, step] = _decisions(network, counts, last.potential)
 
-        fired_in_all = {layer.layer.name: layer.fired for layer in running} | {INPUT: images > 0}
+        fired_in_all: dict[str, NDArray[Any]] = {INPUT: images > 0}
+        fired_in_all |= {layer.layer.name: layer.fired for layer in running}
         sop = np.stack([layer.sop(fired_in_all) for layer in running], axis=1)
         in_order = np.any([layer.in_order for layer in running], axis=0)
         return BatchResult(decisions_at[:, -1], counts, spikes, sop, decisions_at, int(in_order.sum()))
@@ -135,29 +128,28 @@ class _Batch:
 class _Running:
     """A layer while the inferences of a chunk run; arrays are [images, neurons]."""
 
-    def __init__(
-        self, network: Network, layer: Layer, sums: list[Sums], limited: bool, images: NDArray[np.integer[Any]]
-    ):
-        self.network, self.layer, self.sums, self.limited = network, layer, sums, limited
-        size, shape = len(images), layer.shape
-        # A sum that is added without leaving 31 bits fits in 32 itself.
-        self.kind = np.int64 if limited or network.potential_bits > 31 else np.int32
-        self.potential: IntArray = np.full((size, layer.neurons), layer.preload, self.kind)
-        self.in_order = np.zeros(size, bool)
-        self.fired = np.zeros((size, layer.neurons), np.int32)
-        given = np.broadcast_to(current_grid(layer), (shape.height, shape.width, shape.channels))
-        self.current = images.astype(self.kind) if layer.current_from_image else given.reshape(-1).astype(self.kind)
+    def __init__(self, batch: _Batch, index: int, images: NDArray[np.integer[Any]]):
+        network, layer = batch.network, batch.network.layers[index]
+        self.network, self.layer, self.limited = network, layer, batch.limited[index]
+        self.walks = list(zip(layer.connections, batch.sums[index], batch.walks[index], strict=True))
+        self.kind = _kind(network, batch.sums[index])
+        self.grid = (layer.shape.height, layer.shape.width, layer.shape.channels)
+        self.potential: NDArray[Any] = np.full((len(images), layer.neurons), layer.preload, self.kind)
+        self.fired = np.zeros((len(images), layer.neurons), np.int32)
+        self.in_order = np.zeros(len(images), bool)
+        current = np.broadcast_to(current_grid(layer), self.grid).reshape(1, -1)
+        self.current: NDArray[Any] = (images if layer.current_from_image else current).astype(self.kind)
         if layer.static:
-            self.current = np.tile(self.current, (size, 1))
-            for one in sums:
-                self.current = self._added(self.current, one, images)
+            self.current = self.current.repeat(len(images), axis=0)
+            for _, sums, walk in self.walks:
+                self.current = self._added(self.current, sums, walk, images)
 
     def step(self, events: dict[str, NDArray[np.uint8]]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
         """(spikes, payloads) of a timestep, from the events of the layers before."""
         layer, potential = self.layer, self.potential
         if not layer.static:
-            for connection, one in zip(layer.connections, self.sums, strict=True):
-                potential = self._added(potential, one, events[connection.source])
+            for connection, sums, walk in self.walks:
+                potential = self._added(potential, sums, walk, events[connection.source])
         potential = potential + self.current
         if self.limited:
             np.clip(potential, *self.network.potential_range, out=potential)
@@ -167,29 +159,42 @@ class _Running:
             return fired, np.where(fired, potential >> self.network.fraction_bits, 0).astype(np.uint8)
         return fired, fired.view(np.uint8)
 
-    def sop(self, fired: dict[str, IntArray]) -> IntArray:
+    def sop(self, fired: dict[str, NDArray[Any]]) -> IntArray:
         """Additions, from how often each neuron of every source fired."""
         total = np.zeros(len(self.fired), np.int64)
-        for connection, one in zip(self.layer.connections, self.sums, strict=True):
-            total += fired[connection.source] @ one.fan_out
+        for connection, sums, _ in self.walks:
+            total += fired[connection.source] @ sums.fan_out
         return total
 
-    def _added(self, values: IntArray, sums: Sums, events: NDArray[Any]) -> IntArray:
-        """`values` with the events added; notes the images for which their order could matter."""
+    def _added(self, values: NDArray[Any], sums: Sums, walk: Walk, events: NDArray[Any]) -> NDArray[Any]:
+        """`values` with the events added; one by one for images in which their order could matter."""
+        added: NDArray[Any] = values + sums.total(events).astype(self.kind)
         if self.limited:
             low, high = self.network.potential_range
             # Whatever the order, nothing leaves the range if it would not with all of one sign added first.
-            down, up = sums.bounds
-            tight = np.flatnonzero(((values + up > high) | (values + down < low)).any(axis=1))
+            down: NDArray[Any] = sums.bounds[0].astype(self.kind)
+            up: NDArray[Any] = sums.bounds[1].astype(self.kind)
+            tight = np.flatnonzero((values > high - up).any(axis=1) | (values < low - down).any(axis=1))
             if len(tight):
                 some, start = events[tight], values[tight]
                 leaves = (start + sums.up(some) > high) | (start + sums.down(some) < low)
-                self.in_order[tight] |= leaves.any(axis=1)
-        return values + sums.total(events).astype(self.kind)
+                for image in tight[leaves.any(axis=1)]:
+                    grid = values[image].reshape(self.grid).copy()
+                    walk.integrate(grid, image_events(events[image]))
+                    added[image] = grid.reshape(-1)
+                    self.in_order[image] = True
+        return added
 
 
-def _decisions(network: Network, counts: IntArray, potentials: IntArray) -> IntArray:
+def _kind(network: Network, sums: list[Sums]) -> type:
+    """The type that holds every potential of a layer, and whatever is added to one."""
+    furthest = max((int(max(-one.bounds[0].min(), one.bounds[1].max())) for one in sums), default=0)
+    return np.int32 if furthest + (1 << network.potential_bits) < 1 << 31 else np.int64
+
+
+def _decisions(network: Network, counts: IntArray, potentials: NDArray[Any]) -> IntArray:
     if network.decision is Decision.NONE:
         return np.zeros(len(counts), np.int64)
-    deciding = counts if network.decision is Decision.COUNT else potentials
-    return deciding.argmax(axis=1)
+    deciding: NDArray[Any] = counts if network.decision is Decision.COUNT else potentials
+    decisions: IntArray = deciding.argmax(axis=1)
+    return decisions

@@ -6,7 +6,7 @@ import numpy as np
 
 from .golden import Trace
 from .harness import Measured
-from .plan import Plan
+from .plan import Pipeline, Plan, as_pipeline
 from .timing import Timeline
 
 __all__ = ["Comparison", "Difference", "compare"]
@@ -62,7 +62,7 @@ class Comparison:
         self.first = self.first or other.first
 
 
-def compare(plan: Plan, trace: Trace, measured: Measured, timeline: Timeline | None) -> Comparison:
+def compare(plan: Plan | Pipeline, trace: Trace, measured: Measured, timeline: Timeline | None) -> Comparison:
     """Compare one inference. Without a `timeline` (input or output were held back) cycles are not compared.
 
     `spikes_compared` counts the yes-or-no of every neuron in every timestep, silent ones included.
@@ -77,11 +77,29 @@ def compare(plan: Plan, trace: Trace, measured: Measured, timeline: Timeline | N
                 ("potential", expected.potentials, measured.potentials[index]),
             )
         ):
-            if wanted.shape != got.shape:
-                differs, count = None, wanted.size
+            both = min(len(wanted), len(got))
+            differs = wanted[:both] != got[:both]
+            count = int(differs.sum())
+            for step, neuron in np.argwhere(differs)[:1].tolist():
                 found.append(
                     (
-                        (min(len(wanted), len(got)), index, rank, 0),
+                        (step, index, rank, neuron),
+                        Difference(
+                            what,
+                            int(measured.fire[step, index]),
+                            step + 1,
+                            layer.name,
+                            neuron,
+                            wanted[step, neuron].item(),
+                            got[step, neuron].item(),
+                        ),
+                    )
+                )
+            if len(wanted) != len(got):  # which timestep is missing cannot be known: none of the layer counts as equal
+                count = wanted.size
+                found.append(
+                    (
+                        (both, index, rank, 0),
                         Difference(
                             f"number of {what}s (timesteps, neurons)",
                             None,
@@ -93,25 +111,6 @@ def compare(plan: Plan, trace: Trace, measured: Measured, timeline: Timeline | N
                         ),
                     )
                 )
-            else:
-                differs = wanted != got
-                count = int(differs.sum())
-                for step, neuron in np.argwhere(differs)[:1].tolist():
-                    cycle = int(measured.fire[step, index])
-                    found.append(
-                        (
-                            (step, index, rank, neuron),
-                            Difference(
-                                what,
-                                cycle,
-                                step + 1,
-                                layer.name,
-                                neuron,
-                                wanted[step, neuron].item(),
-                                got[step, neuron].item(),
-                            ),
-                        )
-                    )
             if what == "spike":
                 result.spikes_compared += wanted.size
                 result.spike_mismatches += count
@@ -122,7 +121,7 @@ def compare(plan: Plan, trace: Trace, measured: Measured, timeline: Timeline | N
     last, end = network.layers[-1].name, (network.timesteps, len(network.layers), 0, 0)
     events = [event for _, *event in measured.output]
     wanted_events: list[list[int | None]] = []
-    order, outputs = plan.orders[-1], trace.layers[-1]
+    order, outputs = as_pipeline(plan).plans[-1].orders[-1], trace.layers[-1]
     for fired, payloads in zip(outputs.spikes, outputs.payloads, strict=True):
         addresses = order[fired[order]]
         wanted_events += [*map(list, zip(addresses.tolist(), payloads[addresses].tolist(), strict=True)), [None, 0]]
@@ -159,7 +158,7 @@ def compare(plan: Plan, trace: Trace, measured: Measured, timeline: Timeline | N
 
 
 def _compare_cycles(
-    plan: Plan,
+    plan: Plan | Pipeline,
     measured: Measured,
     timeline: Timeline,
     result: Comparison,

@@ -3,27 +3,22 @@
 Its members are stored without compression and dated 1980-01-01, so that equal networks are equal bytes everywhere:
 
 `network.json`
-    UTF-8, keys sorted: `format` ("hillock network"), `version` (1), `digest` (`Network.digest()`), the scalar fields of
-    `Network` by name, and `layers`: objects with the scalar fields of `Layer` by name (enumerations by value),
-    `currents` (null or the name of an array) and `connections`. A connection is an object with `source`, `kind`, and
-    what that kind of synapses has: for "dense", `weights`, the name of an array [presynaptic, postsynaptic].
+    UTF-8, keys sorted: `format` ("hillock network"), `version` (2), `digest` (`Network.digest()`), the fields of
+    `Network` by name, and `layers`: objects with the fields of `Layer` by name, `currents` (null or the name of an
+    array) and `connections`. A connection is an object with the fields of `Connection`, `kind`, and the fields of that
+    kind of synapses, among them `weights`, the name of an array. A `Shape` is an object, a pair a list, an enumeration
+    its value.
 `<name of an array>.npy`
     NumPy format 1.0, C order, in the narrowest of int8, int16 and int32 that holds the values.
 
-A further kind of synapses is a further entry of `_KINDS`; a program without it refuses the file and says why. What a
-user has to know is in `docs/network-file.md`.
+Version 1, of dense layers only, is still read. A further kind of synapses is a further entry of `_KINDS`; a program
+without it refuses the file and says why. What a user has to know is in `docs/network-file.md`.
 """
 
 import difflib
 import enum
-import io
 import json
-import math
-import os
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -32,39 +27,42 @@ from numpy.typing import NDArray
 
 from hillock.hw.problems import HillockError, Problems
 
-from .network import Connection, Dense, IntArray, Layer, Network
+from .archive import pack_array, read_archive, unpack_array, write_archive, write_file
+from .layer import Connection, Layer
+from .network import Network
+from .synapses import Convolution, Dense, IntArray, Pair, Shape, Synapses, TransposedConvolution
 
 __all__ = ["SUFFIX", "load", "pack_array", "read_archive", "save", "unpack_array", "write_archive", "write_file"]
 
 SUFFIX = ".hlk"
 
 _FORMAT = "hillock network"
-_VERSION = 1
+_VERSION = 2
 _HEAD = "network.json"
 _DTYPES = ("|i1", "<i2", "<i4")
-_TYPE_NAMES = {int: "an integer", str: "a text", bool: "true or false", list: "a list", dict: "an object"}
+_TYPE_NAMES = {
+    int: "an integer",
+    str: "a text",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+    Pair: "a list of two integers",
+}
 
 
-def _scalar_fields(of: type) -> dict[str, type]:
+def _fields(of: type) -> dict[str, Any]:
     """Name and type of the fields of a dataclass that go into `network.json` themselves."""
-    hints = get_type_hints(of)
-    return {name: kind for name, kind in hints.items() if kind in (int, str, bool) or isinstance(kind, enum.EnumType)}
+    plain = (int, str, bool, Shape, Pair)
+    return {name: kind for name, kind in get_type_hints(of).items() if kind in plain or isinstance(kind, enum.EnumType)}
 
 
-_NETWORK_FIELDS = _scalar_fields(Network)
-_LAYER_FIELDS = _scalar_fields(Layer)
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """How one kind of synapses is stored: what makes it, its scalar fields, and its arrays with their dimensions."""
-
-    make: Callable[..., Dense]
-    scalars: dict[str, type]
-    arrays: dict[str, int]
-
-
-_KINDS = {"dense": _Kind(Dense, {}, {"weights": 2})}
+_NETWORK_FIELDS, _LAYER_FIELDS, _CONNECTION_FIELDS, _SHAPE_FIELDS = map(_fields, (Network, Layer, Connection, Shape))
+_KINDS: dict[str, tuple[type[Synapses], int]] = {
+    Dense.kind: (Dense, 2),
+    Convolution.kind: (Convolution, 4),
+    TransposedConvolution.kind: (TransposedConvolution, 4),
+}
+"""For each kind of synapses: what makes it, and the dimensions of its weights."""
 
 
 def save(network: Network, path: str | Path) -> None:
@@ -80,11 +78,10 @@ def save(network: Network, path: str | Path) -> None:
             record["currents"] = f"layers/{index}/currents"
             arrays[record["currents"]] = layer.currents
         for number, connection in enumerate(layer.connections):
-            synapses, kind = connection.synapses, _KINDS[connection.synapses.kind]
-            names = {name: f"layers/{index}/connections/{number}/{name}" for name in kind.arrays}
-            arrays |= {names[name]: getattr(synapses, name) for name in names}
-            entry = {"source": connection.source, "kind": synapses.kind} | _plain(synapses, kind.scalars) | names
-            record["connections"].append(entry)
+            synapses, weights = connection.synapses, f"layers/{index}/connections/{number}/weights"
+            arrays[weights] = synapses.weights
+            entry = _plain(connection, _CONNECTION_FIELDS) | _plain(synapses, _fields(type(synapses)))
+            record["connections"].append(entry | {"kind": synapses.kind, "weights": weights})
         layers.append(record)
     head = {"format": _FORMAT, "version": _VERSION, "digest": network.digest(), "layers": layers}
     head |= _plain(network, _NETWORK_FIELDS)
@@ -104,15 +101,16 @@ def load(path: str | Path) -> Network:
     members = read_archive(path, subject)
     head = _read_head(members.pop(_HEAD, None), problems)
     problems.raise_any()
+    first = head["version"] == 1
     reader = _Reader(members, problems)
-    values = reader.network(head)
+    values = reader.network(_from_first_version(head) if first else head)
     problems.raise_any()
     try:
         network = Network(**values)
     except HillockError as error:
         raise HillockError(f"{subject}: {error}") from None
     problems.require(
-        network.digest() == head["digest"],
+        first or network.digest() == head["digest"],  # that of version 1 was computed from other fields
         f"digest must be that of the network in the file, {network.digest()}, not {head['digest']}: the "
         f"file was changed; fetch it or make it again",
     )
@@ -149,30 +147,30 @@ class _Reader:
             for number, connection in enumerate(values.get("connections", ()))
         )
         # What was refused is replaced by something harmless: nobody sees it, because `problems` will be raised.
-        harmless: dict[str, Any] = {"name": "", "neurons": 1, "threshold": 1}
+        harmless: dict[str, Any] = {"name": "", "shape": Shape(1), "threshold": 1}
         return Layer(**(harmless | values))
 
     def connection(self, about: str, record: Any) -> Connection | None:
         if not self.problems.require(isinstance(record, dict), f"{about} must be an object, not {record!r}"):
             return None
-        kind = _KINDS.get(str(record.get("kind")))
-        if (
-            not self.problems.require(
-                kind,
-                f"{about}: kind must be one of {', '.join(_KINDS)}, not "
-                f"{record.get('kind')!r}: it needs another version of hillock",
-            )
-            or not kind
+        kind = str(record.get("kind"))
+        if not self.problems.require(
+            kind in _KINDS,
+            f"{about}: kind must be one of {', '.join(_KINDS)}, not {record.get('kind')!r}: it needs another version "
+            f"of hillock",
         ):
             return None
-        head = {"source": str, "kind": str}
-        values = self.fields(about, record, head | kind.scalars | dict.fromkeys(kind.arrays, str))
-        if values.keys() != head.keys() | kind.scalars.keys() | kind.arrays.keys():
+        make, dimensions = _KINDS[kind]
+        own = _fields(make)
+        wanted = _CONNECTION_FIELDS | {"kind": str} | own | {"weights": str}
+        values = self.fields(about, record, wanted)
+        if values.keys() != wanted.keys():
             return None
-        arrays = {name: self.array(f"{about}: {name}", values[name], dims) for name, dims in kind.arrays.items()}
-        return Connection(values["source"], kind.make(**{name: values[name] for name in kind.scalars}, **arrays))
+        weights = self.array(f"{about}: weights", values["weights"], dimensions)
+        synapses = make(weights, **{name: values[name] for name in own})
+        return Connection(synapses=synapses, **{name: values[name] for name in _CONNECTION_FIELDS})
 
-    def fields(self, about: str, record: Any, wanted: dict[str, type]) -> dict[str, Any]:
+    def fields(self, about: str, record: Any, wanted: dict[str, Any]) -> dict[str, Any]:
         """Those of the `wanted` keys of `record` that are there and of the right type."""
         if not self.problems.require(isinstance(record, dict), f"{about} must be an object, not {record!r}"):
             return {}
@@ -182,22 +180,25 @@ class _Reader:
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             self.problems.require(False, f"{about}: unknown key {key!r}{hint}")
         self.problems.require(not missing, f"{about}: missing keys: {', '.join(sorted(missing))}")
-        values = {}
-        for key, kind in wanted.items():
-            if key not in record:
-                continue
-            value = record[key]
-            if issubclass(kind, enum.Enum):
-                known = [member.value for member in kind]
-                if self.problems.require(
-                    value in known, f"{about}: {key} must be one of {', '.join(known)}, not {value!r}"
-                ):
-                    values[key] = kind(value)
-            elif self.problems.require(
-                kind is object or type(value) is kind, f"{about}: {key} must be {_TYPE_NAMES.get(kind)}, not {value!r}"
-            ):
-                values[key] = value
-        return values
+        given = {key: self.value(f"{about}: {key}", record[key], wanted[key]) for key in wanted if key in record}
+        return {key: value for key, value in given.items() if value is not None or wanted[key] is object}
+
+    def value(self, about: str, value: Any, kind: Any) -> Any:
+        """`value` as a `kind`; None if it is not one."""
+        if kind is Shape:
+            sizes = self.fields(about, value, _SHAPE_FIELDS)
+            return Shape(**sizes) if sizes.keys() == _SHAPE_FIELDS.keys() else None
+        if isinstance(kind, enum.EnumType):
+            members: list[enum.Enum] = list(kind)
+            known = [str(member.value) for member in members]
+            right = self.problems.require(value in known, f"{about} must be one of {', '.join(known)}, not {value!r}")
+            return kind(value) if right else None
+        if kind == Pair:
+            right = isinstance(value, list) and [type(number) for number in value] == [int, int]
+        else:
+            right = kind is object or type(value) is kind
+        self.problems.require(right, f"{about} must be {_TYPE_NAMES.get(kind)}, not {value!r}")
+        return (tuple(value) if kind == Pair else value) if right else None
 
     def array(self, about: str, name: Any, dimensions: int) -> NDArray[Any]:
         """The array of that name; an empty one when there is none or it is not as it must be."""
@@ -231,81 +232,46 @@ def _read_head(content: bytes | None, problems: Problems) -> dict[str, Any]:
         return {}
     if problems.require(head.get("format") == _FORMAT, f"format must be {_FORMAT!r}, not {head.get('format')!r}"):
         problems.require(
-            head.get("version") == _VERSION,
-            f"version must be {_VERSION}, not {head.get('version')!r}: another hillock made it",
+            head.get("version") in (1, _VERSION),
+            f"version must be from 1 to {_VERSION}, not {head.get('version')!r}: another hillock made it",
         )
     return dict(head)
 
 
+def _from_first_version(head: dict[str, Any]) -> dict[str, Any]:
+    """`network.json` of version 1, of chains of dense layers, as that of this version."""
+
+    def changed(record: Any, renamed: dict[str, str], new: dict[str, Any]) -> Any:
+        if not isinstance(record, dict):
+            return record
+        grids = {to: {"channels": record[name], "height": 1, "width": 1} for name, to in renamed.items()}
+        return new | {key: value for key, value in record.items() if key not in renamed} | grids
+
+    def connection(record: Any) -> Any:
+        return changed(record, {}, {"pool": [1, 1], "static": False})
+
+    def layer(record: Any) -> Any:
+        record = changed(record, {"neurons": "shape"}, {"graded": False})
+        if isinstance(record, dict) and isinstance(record.get("connections"), list):
+            record["connections"] = [connection(one) for one in record["connections"]]
+        return record
+
+    head = changed(head, {"inputs": "input"}, {"payload_bits": 1})
+    if isinstance(head.get("layers"), list):
+        head["layers"] = [layer(one) for one in head["layers"]]
+    return head
+
+
 def _plain(thing: object, wanted: Iterable[str]) -> dict[str, Any]:
     """The named attributes as JSON knows them."""
-    values = {name: getattr(thing, name) for name in wanted}
-    return {name: value.value if isinstance(value, enum.Enum) else value for name, value in values.items()}
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, enum.Enum):
+            return value.value
+        return _plain(value, _SHAPE_FIELDS) if isinstance(value, Shape) else value
+
+    return {name: plain(getattr(thing, name)) for name in wanted}
 
 
 def _narrowest(values: IntArray) -> NDArray[Any]:
     return values.astype(next(dtype for dtype in _DTYPES if np.array_equal(values.astype(dtype), values)))
-
-
-def pack_array(values: NDArray[Any]) -> bytes:
-    """`values` in NumPy's file format 1.0, in C order."""
-    content = io.BytesIO()
-    np.lib.format.write_array(content, np.ascontiguousarray(values), version=(1, 0), allow_pickle=False)
-    return content.getvalue()
-
-
-def unpack_array(content: bytes, dtypes: tuple[str, ...]) -> NDArray[Any]:
-    """What `pack_array` was given; `ValueError` for what it cannot have made, or a type that is not in `dtypes`."""
-    stream = io.BytesIO(content)
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError("must be in NumPy's file format 1.0")
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
-    if dtype.str not in dtypes:
-        raise ValueError(f"must be of type {' or '.join(dtypes)}, not {dtype.str}")
-    body = content[stream.tell() :]
-    if fortran_order or len(body) != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"must be in C order and hold {math.prod(shape)} values for its shape {shape}")
-    return np.frombuffer(body, dtype).reshape(shape)
-
-
-def write_archive(path: Path, members: dict[str, bytes]) -> None:
-    """Write a ZIP archive that depends on nothing but `members` and their order, wholly or not at all."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, member in members.items():
-            info = zipfile.ZipInfo(name)  # dated 1980-01-01
-            info.create_system, info.external_attr = 3, 0o644 << 16
-            archive.writestr(info, member)
-    write_file(path, content.getvalue())
-
-
-def read_archive(path: str | Path, subject: str) -> dict[str, bytes]:
-    """The members of a ZIP archive by name; `HillockError` about `subject` for anything that is not a whole one."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if len(set(names)) < len(names):
-                raise zipfile.BadZipFile("a member is there twice")
-            return {name: archive.read(name) for name in names}
-    except OSError as error:
-        raise HillockError(f"{subject}: it cannot be read ({error.strerror or error})") from None
-    # All that zipfile raises for damaged bytes: a compression or version it does not know is a NotImplementedError.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise HillockError(
-            f"{subject}: it must be a whole ZIP archive ({error}): it is damaged, cut short or another "
-            f"kind of file; fetch it or make it again"
-        ) from None
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, wholly or not at all, and make its folder; `HillockError` when that cannot be done."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(content)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise HillockError(f"{path} cannot be written ({error.strerror})") from None

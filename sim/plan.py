@@ -1,7 +1,10 @@
 """What a simulation must know about where a network lies in a core: the layouts of its layers, and what follows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,7 +15,9 @@ from .layout import Layout, walk_lengths
 from .network import Network
 from .synapses import IntArray
 
-__all__ = ["Plan"]
+__all__ = ["Pipeline", "Plan", "as_pipeline"]
+
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,3 +68,26 @@ class Plan:
         """Whether connection `number` of layer `index` takes its events as the layer before it fires."""
         source = self.network.layers[index].connections[number].source
         return number == 0 and index > 0 and source != INPUT and self.feeds_next(index - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """A network on several cores, or on one: each runs some of its layers, in their order, as a network of its own."""
+
+    network: Network
+    plans: tuple[Plan, ...]
+
+    @property
+    def lanes(self) -> int:
+        """Lanes of all cores."""
+        return sum(plan.config.lanes for plan in self.plans)
+
+    def split(self, layers: Sequence[Thing]) -> list[Sequence[Thing]]:
+        """Something for each layer of the network, cut up by cores."""
+        counts = np.cumsum([0, *(len(plan.layouts) for plan in self.plans)]).tolist()
+        return [layers[first:last] for first, last in pairwise(counts)]
+
+
+def as_pipeline(plan: Plan | Pipeline) -> Pipeline:
+    """A single core as a pipeline of one."""
+    return plan if isinstance(plan, Pipeline) else Pipeline(plan.network, (plan,))

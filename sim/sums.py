@@ -8,7 +8,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from .layer import Connection
+from .layer import INPUT, Connection
+from .network import Network
 from .synapses import Convolution, Dense, IntArray, Shape, TransposedConvolution, pooled
 
 __all__ = ["Sums"]
@@ -17,18 +18,19 @@ __all__ = ["Sums"]
 class Sums:
     """The sums of one connection, in potential units: exact, whatever the order in which they are added.
 
-    Events are arrays [images, source neurons] of payloads, 0 where there is none and `largest` at most.
+    Events are arrays [images, source neurons] of payloads, 0 where there is none.
     """
 
-    def __init__(self, connection: Connection, source: Shape, target: Shape, fraction_bits: int, largest: int):
+    def __init__(self, network: Network, connection: Connection, target: Shape):
+        source, shift = network.shape_of(connection.source), network.fraction_bits
         self.synapses, self.pool = connection.synapses, connection.pool
         self.source, self.kept, self.target = source, pooled(source, connection.pool), target
         down, up = self.synapses.fan_in_bounds()
-        self.largest = largest * self.pool[0] * self.pool[1]
-        self.bounds = tuple(self._by_neuron(part * self.largest << fraction_bits) for part in (down, up))
+        self.largest = _largest(network, connection.source) * self.pool[0] * self.pool[1]
+        self.bounds = tuple(self._by_neuron(part * self.largest << shift) for part in (down, up))
         # Whatever is added up stays below 2^24, in units of the weights: float32 holds it, and otherwise float64.
-        self.kind = np.float32 if int((up - down).max()) * self.largest < 1 << 24 else np.float64
-        self.weights = (self.synapses.weights << fraction_bits).astype(self.kind)
+        self.kind: type = np.float32 if int((up - down).max()) * self.largest < 1 << 24 else np.float64
+        self.weights = (self.synapses.weights << shift).astype(self.kind)
 
     def total(self, events: NDArray[Any]) -> NDArray[Any]:
         """What the events add to each target neuron: [images, target neurons]."""
@@ -86,28 +88,36 @@ class Sums:
         count = len(events)
         grid = self._pooled(events.reshape(count, self.source.height, self.source.width, self.source.channels))
         if not self._axes:
-            return grid.reshape(count, -1).astype(self.kind) @ matrix
+            flat: NDArray[Any] = grid.reshape(count, -1).astype(self.kind) @ matrix
+            return flat
         rows, columns = self._axes
         groups = len(matrix)
         under = _spread(grid, rows, columns, self.kind).reshape(count, rows.size, columns.size, groups, -1)
         windows = sliding_window_view(under, (rows.kernel, columns.kernel), axis=(1, 2))
         windows = windows[:, :: rows.step, :: columns.step].transpose(3, 0, 1, 2, 5, 6, 4)
-        sums = windows.reshape(groups, -1, matrix.shape[1]) @ matrix
+        sums: NDArray[Any] = windows.reshape(groups, -1, matrix.shape[1]) @ matrix
         return sums.transpose(1, 0, 2).reshape(count, -1)
 
     def _pooled(self, grid: NDArray[Any]) -> NDArray[Any]:
         down, across = self.pool
         if down == across == 1:
             return grid
-        kept = grid[:, : self.kept.height * down, : self.kept.width * across]
+        kept: NDArray[Any] = grid[:, : self.kept.height * down, : self.kept.width * across]
         kept = kept.astype(np.min_scalar_type(self.largest), copy=False)
-        rows = sum((kept[:, y::down] for y in range(1, down)), kept[:, ::down])
-        return sum((rows[:, :, x::across] for x in range(1, across)), rows[:, :, ::across])
+        rows: NDArray[Any] = sum((kept[:, y::down] for y in range(1, down)), kept[:, ::down])
+        cells: NDArray[Any] = sum((rows[:, :, x::across] for x in range(1, across)), rows[:, :, ::across])
+        return cells
 
     def _by_neuron(self, values: IntArray) -> IntArray:
         if values.size == self.target.neurons:
             return values
         return np.tile(values, self.target.height * self.target.width)
+
+
+def _largest(network: Network, source: str) -> int:
+    """The largest payload that comes from `source`."""
+    plain = source != INPUT and not any(layer.graded for layer in network.layers if layer.name == source)
+    return 1 if plain else network.largest_payload
 
 
 @dataclass(frozen=True)
@@ -137,21 +147,22 @@ class _Axis:
 
     def inside(self) -> tuple[slice, slice]:
         """(source coordinates that lie inside, where they lie)."""
-        at = [i * self.spacing + self.offset for i in range(self.before)]
-        first = sum(place < 0 for place in at)
-        end = sum(place < self.size for place in at)
-        return slice(first, end), slice(first * self.spacing + self.offset, self.size, self.spacing)
+        at = [i * self.spacing + self.offset for i in range(self.before + 1)]
+        first = sum(place < 0 for place in at[:-1])
+        end = sum(place < self.size for place in at[:-1])
+        return slice(first, end), slice(at[first], at[end], self.spacing)
 
     def hits(self) -> IntArray:
         """How many targets see each source coordinate."""
         at = np.arange(self.before)[:, None] * self.spacing + self.offset
         begin = np.arange(self.after) * self.step
-        return ((begin <= at) & (at < begin + self.kernel)).sum(axis=1)
+        hits: IntArray = ((begin <= at) & (at < begin + self.kernel)).sum(axis=1)
+        return hits
 
 
 def _spread(grid: NDArray[Any], rows: _Axis, columns: _Axis, kind: type) -> NDArray[Any]:
     """The grid as the kernel sees it: spaced out, and with its padding."""
-    spread = np.zeros((len(grid), rows.size, columns.size, grid.shape[-1]), kind)
+    spread: NDArray[Any] = np.zeros((len(grid), rows.size, columns.size, grid.shape[-1]), kind)
     (some_rows, at_rows), (some_columns, at_columns) = rows.inside(), columns.inside()
     if some_rows.stop > some_rows.start and some_columns.stop > some_columns.start:
         spread[:, at_rows, at_columns] = grid[:, some_rows, some_columns]

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from hillock.hw.config import CoreConfig
 
+from .core_clock import Output
 from .stimulus import Event
 from .synapses import Shape
-from .timing import Output
 
 __all__ = ["pack", "unpack"]
 

@@ -17,7 +17,7 @@ _NOWHERE = (slice(0, 0), slice(0, 0))
 
 
 class Walk:
-    """The walk of the events of a connection over a grid [y, x, channel] of potentials or currents, of shape `target`."""
+    """The walk of the events of a connection over a grid [y, x, channel] of potentials or currents."""
 
     def __init__(self, network: Network, connection: Connection, target: Shape):
         synapses, source = connection.synapses, network.shape_of(connection.source)

@@ -76,6 +76,10 @@ class Core:
         index = {0: 0, 1: word % record["channel_words"], 2: word}[record["current_step"]]
         return self._lanes("currents", record["current_base"] + index, self.config.current_bits)
 
+    def load(self, layer: int, word: int) -> list[int]:
+        """What static input is added to: the current before it."""
+        return self._lanes("currents", self.layers[layer]["load_base"] + word, self.config.current_bits)
+
     def _lanes(self, memory: str, index: int, width: int) -> list[int]:
         word = self._words[memory][index]
         values = [word >> (lane * width) & ((1 << width) - 1) for lane in range(self.config.lanes)]

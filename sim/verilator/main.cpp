@@ -1,9 +1,9 @@
-// Drives a compiled core through whole inferences, with no Python in the loop.
+// Drives a compiled accelerator through whole inferences, with no Python in the loop.
 //
 // usage: harness STIMULUS RESULT [WAVES.vcd]
 //
 // Both files are little-endian 32-bit words. `sim/harness.py` writes the one and reads the other; the commands are there.
-// LANES and POTENTIAL_BITS are given on the compiler's command line.
+// cores.h, which it writes too, lists the cores of the accelerator.
 
 #include <cstdint>
 #include <cstdio>
@@ -12,22 +12,25 @@
 #include <type_traits>
 #include <vector>
 
-#include "Vcore.h"
+#include "Vaccelerator.h"
+#include "cores.h"
 #include "verilated.h"
 #if VM_TRACE
 #include "verilated_vcd_c.h"
 #endif
 
 // A port `block__name` of the Verilog; Verilator spells the two underscores out.
-#define PORT(block, name) core_.block##___05F##name
+#define PORT(block, name) accelerator_.block##___05F##name
 
 namespace {
 
-constexpr unsigned SPIKE_SLICES = (LANES + 31) / 32;
-constexpr unsigned POTENTIAL_SLICES = (LANES * POTENTIAL_BITS + 31) / 32;
 constexpr uint64_t PATIENCE = 10'000'000;  // cycles without anything leaving before we call it a deadlock
+constexpr uint32_t START = 1, BANK = 4, PENDING = 4;  // bits of the registers control and status
 
-enum Command : uint32_t { END = 0, WRITE = 1, READ = 2, STALL = 3, RUN_EVENTS = 4, RUN_IMAGE = 5 };
+#define COUNT(number, lanes, bits) +1
+constexpr unsigned CORE_COUNT = 0 CORES(COUNT);
+
+enum Command : uint32_t { END = 0, WRITE = 1, READ = 2, STALL = 3, RUN_EVENTS = 4, RUN_IMAGES = 5 };
 
 template <typename T>
 uint32_t slice(const T& value, unsigned index) {
@@ -50,16 +53,16 @@ class Bench {
         if (waves) {
             Verilated::traceEverOn(true);
             vcd_ = std::make_unique<VerilatedVcdC>();
-            core_.trace(vcd_.get(), 99);
+            accelerator_.trace(vcd_.get(), 99);
             vcd_->open(waves);
         }
 #else
         if (waves) fail("built without waves");
 #endif
-        core_.rst = 1;
+        accelerator_.rst = 1;
         tick();
         tick();
-        core_.rst = 0;
+        accelerator_.rst = 0;
         PORT(spikes, ready) = 1;
         PORT(decision, ready) = 1;
     }
@@ -91,17 +94,30 @@ class Bench {
                     output_stall_ = next();
                     break;
                 case RUN_EVENTS: {
-                    const uint32_t count = next();
+                    const uint32_t inferences = next(), count = next();
                     if (2 * static_cast<uint64_t>(count) > stimulus_.size() - position_) {
                         fail("stimulus ends within an inference");
                     }
-                    run(stimulus_.data() + position_, count, 0);
+                    begin(stimulus_.data() + position_, count);
                     position_ += 2 * count;
+                    finish(inferences);
                     break;
                 }
-                case RUN_IMAGE:
-                    run(nullptr, 0, next());
+                case RUN_IMAGES: {
+                    const uint32_t inferences = next(), control = next(), status = next();
+                    begin(nullptr, 0);
+                    for (uint32_t image = 0; image < inferences; ++image) {
+                        while (image && access(status, false, 0) & PENDING) {}
+                        for (uint32_t left = next(); left; --left) {
+                            const uint32_t address = next();
+                            access(address, true, next());
+                        }
+                        starting_ = image == 0;
+                        access(control, true, START | (image & 1 ? BANK : 0));
+                    }
+                    finish(inferences);
                     break;
+                }
                 default:
                     fail("unknown command in the stimulus");
             }
@@ -114,9 +130,8 @@ class Bench {
         return stimulus_[position_++];
     }
 
-    // One clock cycle: `settle` shows the outputs of the cycle, `clock` ends it.
-    void settle() { core_.clk = 0; core_.eval(); }
-    void clock() { dump(); core_.clk = 1; core_.eval(); dump(); ++now_; }
+    void settle() { accelerator_.clk = 0; accelerator_.eval(); }
+    void clock() { dump(); accelerator_.clk = 1; accelerator_.eval(); dump(); ++now_; }
     void tick() { settle(); clock(); }
 
     void dump() {
@@ -136,89 +151,118 @@ class Bench {
         PORT(bus, adr) = address;
         PORT(bus, dat_w) = value;
         for (int patience = 0; patience < 64; ++patience) {
-            settle();
-            const bool acknowledged = PORT(bus, ack);
-            const uint32_t data = PORT(bus, dat_r);
-            if (acknowledged && write && starting_) return data;  // the caller ends this cycle
-            clock();
-            if (acknowledged) {
+            cycle();
+            if (acknowledged_) {
                 PORT(bus, cyc) = PORT(bus, stb) = 0;
-                return data;
+                return read_;
             }
         }
         fail("the bus does not answer");
     }
 
-    // One inference; a token is two words, the lower half first. Cycle 0 is the first input word's, or the acknowledgement of the write of `start` to a register.
-    void run(const uint32_t* tokens, uint32_t count, uint32_t start_register) {
-        trace_.clear();
+    // Inferences begin: cycle 0 is that of the first token, or the acknowledgement of the first start. A token is two
+    // words, the lower half first.
+    void begin(const uint32_t* tokens, uint32_t count) {
+        for (auto& trace : traces_) trace.clear();
         output_.clear();
-        uint64_t origin = now_;
-        uint32_t sent = 0;
-        bool begun = false;
-        if (!tokens) {
-            starting_ = true;
-            access(start_register, true, 1);
-            starting_ = false;
-            origin = now_;
-            begun = true;
+        decisions_.clear();
+        tokens_ = tokens;
+        tokens_left_ = count;
+        begun_ = false;
+        running_ = true;
+        origin_ = now_;
+        last_sign_ = now_;
+    }
+
+    // Until so many inferences have ended.
+    void finish(uint32_t inferences) {
+        while (decisions_.size() < 2 * static_cast<size_t>(inferences)) {
+            if (now_ - last_sign_ > PATIENCE) fail("nothing has left the gateware for too long: deadlock");
+            cycle();
         }
+        running_ = false;
         PORT(inputs, valid) = 0;
-        for (uint64_t idle = 0;; ++idle) {
-            if (idle > PATIENCE) fail("nothing has left the core for too long: deadlock");
+        size_t size = CORE_COUNT + 2 + output_.size() + decisions_.size();
+        for (const auto& trace : traces_) size += trace.size();
+        result_.push_back(static_cast<uint32_t>(size));
+        for (const auto& trace : traces_) result_.push_back(static_cast<uint32_t>(trace.size()));
+        result_.push_back(static_cast<uint32_t>(output_.size()));
+        result_.push_back(inferences);
+        for (const auto& trace : traces_) result_.insert(result_.end(), trace.begin(), trace.end());
+        result_.insert(result_.end(), output_.begin(), output_.end());
+        result_.insert(result_.end(), decisions_.begin(), decisions_.end());
+    }
+
+    // One clock cycle; while inferences run, tokens go in, and what comes out is taken down.
+    void cycle() {
+        if (running_) {
             // A word that was offered stays until it is taken.
-            if (sent < count && !PORT(inputs, valid) && !stalls(input_stall_)) {
+            if (tokens_left_ && !PORT(inputs, valid) && !stalls(input_stall_)) {
                 PORT(inputs, valid) = 1;
-                PORT(inputs, payload) = tokens[2 * sent] | static_cast<uint64_t>(tokens[2 * sent + 1]) << 32;
+                PORT(inputs, payload) = tokens_[0] | static_cast<uint64_t>(tokens_[1]) << 32;
             }
             PORT(spikes, ready) = !stalls(output_stall_);
             PORT(decision, ready) = !stalls(output_stall_);
-            settle();
-            const bool accepted = PORT(inputs, valid) && PORT(inputs, ready);
-            if (accepted && !begun) {
-                origin = now_;
-                begun = true;
-            }
-            const uint32_t cycle = static_cast<uint32_t>(now_ - origin);
-            if (core_.trace_valid) {
-                trace_.insert(trace_.end(), {cycle, core_.trace_layer, core_.trace_word});
-                for (unsigned i = 0; i < SPIKE_SLICES; ++i) trace_.push_back(slice(core_.trace_spikes, i));
-                for (unsigned i = 0; i < POTENTIAL_SLICES; ++i) trace_.push_back(slice(core_.trace_potentials, i));
-                idle = 0;
-            }
-            if (PORT(spikes, valid) && PORT(spikes, ready)) {
-                const uint64_t token = PORT(spikes, payload);
-                output_.insert(output_.end(), {cycle, static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)});
-                idle = 0;
-            }
-            const bool decided = PORT(decision, valid) && PORT(decision, ready);
-            const uint32_t decision = PORT(decision, payload);
-            clock();
-            if (!tokens) PORT(bus, cyc) = PORT(bus, stb) = 0;
-            if (accepted) {
-                PORT(inputs, valid) = 0;
-                ++sent;
-            }
-            if (decided) {
-                result_.insert(result_.end(), {static_cast<uint32_t>(trace_.size()), static_cast<uint32_t>(output_.size()),
-                                               decision, cycle, sent});
-                result_.insert(result_.end(), trace_.begin(), trace_.end());
-                result_.insert(result_.end(), output_.begin(), output_.end());
-                return;
-            }
+        }
+        settle();
+        acknowledged_ = PORT(bus, ack);
+        read_ = PORT(bus, dat_r);
+        taken_ = false;
+        if (running_) observe();
+        clock();
+        if (taken_) PORT(inputs, valid) = 0;
+    }
+
+    void observe() {
+        const bool accepted = PORT(inputs, valid) && PORT(inputs, ready);
+        if (!begun_ && (accepted || (starting_ && acknowledged_))) {
+            origin_ = now_;
+            begun_ = true;
+            starting_ = false;
+        }
+        const uint32_t cycle = static_cast<uint32_t>(now_ - origin_);
+#define TRACE(number, lanes, bits)                                                                       \
+        if (accelerator_.trace##number##_valid) {                                                        \
+            auto& trace = traces_[number];                                                               \
+            trace.insert(trace.end(), {cycle, accelerator_.trace##number##_layer, accelerator_.trace##number##_word}); \
+            for (unsigned i = 0; i < (lanes + 31) / 32; ++i) {                                           \
+                trace.push_back(slice(accelerator_.trace##number##_spikes, i));                          \
+            }                                                                                            \
+            for (unsigned i = 0; i < (lanes * bits + 31) / 32; ++i) {                                    \
+                trace.push_back(slice(accelerator_.trace##number##_potentials, i));                      \
+            }                                                                                            \
+            last_sign_ = now_;                                                                           \
+        }
+        CORES(TRACE)
+        if (PORT(spikes, valid) && PORT(spikes, ready)) {
+            const uint64_t token = PORT(spikes, payload);
+            output_.insert(output_.end(), {cycle, static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)});
+            last_sign_ = now_;
+        }
+        if (PORT(decision, valid) && PORT(decision, ready)) {
+            decisions_.insert(decisions_.end(), {PORT(decision, payload), cycle});
+            last_sign_ = now_;
+        }
+        if (accepted) {
+            taken_ = true;
+            tokens_ += 2;
+            --tokens_left_;
         }
     }
 
-    Vcore core_;
+    Vaccelerator accelerator_;
 #if VM_TRACE
     std::unique_ptr<VerilatedVcdC> vcd_;
     uint64_t stamp_ = 0;
 #endif
-    std::vector<uint32_t> stimulus_, result_, trace_, output_;
+    std::vector<uint32_t> stimulus_, result_, output_, decisions_;
+    std::vector<uint32_t> traces_[CORE_COUNT];
+    const uint32_t* tokens_ = nullptr;
+    uint32_t tokens_left_ = 0, read_ = 0;
     size_t position_ = 0;
-    uint64_t now_ = 0;
+    uint64_t now_ = 0, origin_ = 0, last_sign_ = 0;
     uint32_t random_ = 1, input_stall_ = 0, output_stall_ = 0;
-    bool starting_ = false;
+    bool acknowledged_ = false, running_ = false, begun_ = false, starting_ = false, taken_ = false;
 };
 
 }  // namespace

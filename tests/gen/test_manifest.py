@@ -22,10 +22,10 @@ from hillock.gen.mapping import Placement, fit, place
 from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError
 from hillock.hw.registers import table_digest
-from hillock.sim.network import INPUT, Connection, Dense, Layer, Network
-from random_networks import random_network
+from hillock.sim.network import INPUT, Connection, Convolution, Decision, Dense, Layer, Network, Shape
+from random_networks import random_graph
 
-MEMORIES = ("layers", "synapses", "currents", "registers")
+MEMORIES = ("layers", "connections", "synapses", "currents", "registers")
 FILES = sorted(f"{memory}.{kind}" for memory in MEMORIES for kind in ("bin", "hex"))
 AGAIN = "generate the images again"
 
@@ -33,8 +33,18 @@ AGAIN = "generate the images again"
 def small(weight: int = 3, name: str = "n") -> Network:
     """Two neurons on two lanes: the example of `gen/image.py`."""
     connection = Connection(INPUT, Dense(np.array([[weight, -1], [2, 5]])))
-    out = Layer(name="out", neurons=2, threshold=9, connections=(connection,), currents=np.array([1, -1]))
-    return Network(name=name, inputs=2, layers=(out,), timesteps=4)
+    out = Layer(name="out", shape=Shape(2), threshold=9, connections=(connection,), currents=np.array([1, -1]))
+    return Network(name=name, input=Shape(2), layers=(out,), timesteps=4)
+
+
+def grid() -> Network:
+    """Places, groups and pooling: a network for which a core has all memories."""
+    shape = Shape(2, 2, 4)
+    same = Convolution(np.array([[[[3, -1]]]]), groups=2)
+    first = Layer(name="first", shape=shape, threshold=9, connections=(Connection(INPUT, same),))
+    dense = Connection("first", Dense(np.arange(8).reshape(4, 2)), (2, 2))
+    last = Layer(name="last", shape=Shape(2), threshold=9, connections=(dense,))
+    return Network(name="n", input=shape, layers=(first, last), decision=Decision.NONE)
 
 
 def placed(network: Network, lanes: int = 2) -> Placement:
@@ -71,16 +81,20 @@ def refuses(folder: Path, text: str) -> None:
 # Written and read
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(draw=st.integers(0, 2**32 - 1), lanes=st.integers(1, 24))
 def test_what_is_written_is_read_again(tmp_path_factory, draw, lanes):
-    network = random_network(np.random.default_rng(draw), max_neurons=16)
+    network = random_graph(np.random.default_rng(draw))
     placement = placed(network, lanes)
     folder = tmp_path_factory.mktemp("images")
     assert write_images(placement, folder) == folder / "manifest.json"
-    images, config, again = read_images(folder)
-    assert again.digest() == network.digest()
-    assert config == placement.config
+    images, again = read_images(folder)
+    assert again.network.digest() == network.digest()
+    assert (again.config, again.layers, again.connections) == (
+        placement.config,
+        placement.layers,
+        placement.connections,
+    )
     for one, other in zip(images, encode(placement), strict=True):
         assert (one.name, one.bits) == (other.name, other.bits)
         assert one.data.dtype == np.uint8
@@ -90,16 +104,21 @@ def test_what_is_written_is_read_again(tmp_path_factory, draw, lanes):
 def test_the_files_of_a_small_network_byte_by_byte(folder):
     assert sorted(contents(folder)) == sorted([*FILES, "manifest.json"])
     files = contents(folder)
-    # Two lanes of 8 bits: weights (3, -1) and (2, 5); currents of 2 bits: (1, -1) = 11 01; layers, inputs, T, D, mode,
-    # outputs.
+    # Two lanes of 8 bits: weights (3, -1) and (2, 5); currents of 2 bits: (1, -1) = 11 01; layers, input mode, channels
+    # and grid, T, D, decision mode, outputs, words of an image of which there are two.
     assert files["synapses.bin"] == bytes.fromhex("03ff0000 02050000")
     assert files["synapses.hex"] == b"ff03\n0502\n"
     assert files["currents.bin"] == bytes.fromhex("0d000000")
     assert files["currents.hex"] == b"d\n"
-    assert files["registers.bin"] == bytes.fromhex("01000000 02000000 04000000 00000000 00000000 02000000")
-    assert files["registers.hex"] == b"00000001\n00000002\n00000004\n00000000\n00000000\n00000002\n"
-    assert files["layers.hex"] == b"00030400" + b"00000000" * 2 + b"00000009" + b"00000000" * 2 + b"02000001" + (
-        b"00000002\n"
+    registers = [1, 0, 2, 1 << 16 | 1, 4, 0, 0, 2, 0]
+    assert files["registers.bin"] == np.array(registers, "<u4").tobytes()
+    assert files["registers.hex"] == b"".join(b"%08x\n" % value for value in registers)
+    # From the last slice of a record to the first: a connection of one word, from outside. Its synapse words are 2
+    # apart, modulo the 2 that there are.
+    assert files["connections.hex"] == b"00000000" * 2 + b"00000000" + b"00000000" * 5 + b"01000001" + b"00000000\n"
+    assert files["connections.bin"] == bytes.fromhex(files["connections.hex"].decode())[::-1]
+    assert files["layers.hex"] == b"00000000" + b"00104800" + b"00000000" * 2 + b"00000009" + (
+        b"02020102" + b"00010001" + b"02000001" + b"01000000" + b"00000000\n"
     )
     assert files["layers.bin"] == bytes.fromhex(files["layers.hex"].decode())[::-1]
 
@@ -108,15 +127,41 @@ def test_the_manifest_says_what_the_images_are(folder):
     values = json.loads((folder / "manifest.json").read_text())
     network, config = small(), fit(small(), 2)
     assert values["format"] == "hillock images"
-    assert values["version"] == 1
-    assert values["network"] == {"name": "n", "digest": network.digest(), "weight_bits": 8, "layers": ["out"]}
+    assert values["version"] == 2
+    assert values["network"] == {
+        "name": "n",
+        "weight_bits": 8,
+        "payload_bits": 1,
+        "input": [2, 1, 1],
+        "layers": [
+            {
+                "name": "out",
+                "shape": [2, 1, 1],
+                "layout": [2, 1],
+                "image": False,
+                "currents": 2,
+                "connections": [
+                    {
+                        "source": "input",
+                        "kind": "dense",
+                        "weights": [2, 2],
+                        "geometry": {},
+                        "pool": [1, 1],
+                        "static": False,
+                    }
+                ],
+            }
+        ],
+    }
+    assert values["digest"] == network.digest()
     assert values["config"] == config.as_dict()
     assert values["register_table"] == table_digest()
     assert {name: (entry["bits"], entry["words"]) for name, entry in values["memories"].items()} == {
-        "layers": (256, 1),
+        "layers": (320, 1),
+        "connections": (320, 1),
         "synapses": (16, 2),
         "currents": (4, 1),
-        "registers": (32, 6),
+        "registers": (32, 9),
     }
     files = contents(folder)
     for name, entry in values["memories"].items():
@@ -126,7 +171,28 @@ def test_the_manifest_says_what_the_images_are(folder):
                 "bytes": len(files[f"{name}.{kind}"]),
                 "sha256": hashlib.sha256(files[f"{name}.{kind}"]).hexdigest(),
             }
-    assert values.keys() == {"format", "version", "network", "config", "register_table", "memories", "sha256"}
+    assert values.keys() == {"format", "version", "network", "digest", "config", "register_table", "memories", "sha256"}
+
+
+def test_a_core_for_grids_has_more_memories(tmp_path):
+    write_images(placed(grid(), 4), tmp_path)
+    values = json.loads((tmp_path / "manifest.json").read_text())
+    assert {name: (entry["bits"], entry["words"]) for name, entry in values["memories"].items()} == {
+        "layers": (320, 2),
+        "connections": (320, 2),
+        "synapses": (32, 2 * 2 + 4),  # two columns in a word: a kernel of two places
+        "currents": (8, 1),
+        "rows": (64, 4),
+        "columns": (64, 8),
+        "channels": (64, 2),
+        "lanes": (32, 8),
+        "registers": (32, 9),
+    }
+    first, last = values["network"]["layers"]
+    assert (first["layout"], first["connections"][0]["weights"]) == ([2, 2], [1, 1, 1, 2])
+    assert first["connections"][0]["geometry"] == {"stride": [1, 1], "padding": [0, 0], "groups": 2}
+    assert last["connections"][0]["pool"] == [2, 2]
+    assert read_images(tmp_path)[1].network.digest() == grid().digest()
 
 
 def test_the_same_network_gives_the_same_bytes_anywhere(tmp_path, folder, monkeypatch):
@@ -150,7 +216,7 @@ def test_equal_files_are_left_alone_and_others_replaced(folder):
     write_images(placed(small(weight=4)), folder)
     changed = {name for name in FILES if (folder / name).stat().st_mtime_ns != 1000}
     assert changed == {"synapses.bin", "synapses.hex"}
-    assert read_images(folder)[2].digest() == small(weight=4).digest()
+    assert read_images(folder)[1].network.digest() == small(weight=4).digest()
 
 
 # Damage
@@ -211,7 +277,7 @@ def test_no_manifest(folder, tmp_path):
         ('{"format": ', "JSONDecodeError: Expecting value: line 1 column 12 (char 11)"),
         ("{}", "KeyError: 'format'"),
         ("[]", "TypeError: list indices must be integers or slices, not str"),
-        ('{"format": "hillock images", "version": 1}', "KeyError: 'sha256'"),
+        ('{"format": "hillock images", "version": 2}', "KeyError: 'sha256'"),
         ("\udcff", "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
     ],
 )
@@ -223,13 +289,13 @@ def test_a_manifest_that_is_none(folder, text, reason):
 
 @pytest.mark.parametrize(
     ("name", "value", "seen"),
-    [("version", 2, "'hillock images' version 2"), ("format", "hillock network", "'hillock network' version 1")],
+    [("version", 3, "'hillock images' version 3"), ("format", "hillock network", "'hillock network' version 2")],
 )
 def test_a_manifest_of_another_version(folder, name, value, seen):
     edit(folder, lambda values: values.update({name: value}), sign=False)
     refuses(
         folder,
-        f"{folder / 'manifest.json'}: must be 'hillock images' version 1, not {seen}: {AGAIN} with this version of "
+        f"{folder / 'manifest.json'}: must be 'hillock images' version 2, not {seen}: {AGAIN} with this version of "
         f"hillock",
     )
 
@@ -247,7 +313,7 @@ def test_every_value_of_the_manifest_matters(folder):
     found = leaves(whole)
     assert len(found) > 40
     for leaf in found:
-        others: tuple[object, ...] = (None, 0, 1 << 40, "x", [], {})
+        others: tuple[object, ...] = (None, 0, "x", [])
         for other in others:
             values = copy.deepcopy(whole)
             inside = values
@@ -260,10 +326,10 @@ def test_every_value_of_the_manifest_matters(folder):
             text = f"{path} was changed: it does not have the sha256 that it says: {AGAIN}"
             if leaf[0] in ("format", "version"):
                 about = f"{values['format']!r} version {values['version']}"
-                text = f"{path}: must be 'hillock images' version 1, not {about}: {AGAIN} with this version of hillock"
+                text = f"{path}: must be 'hillock images' version 2, not {about}: {AGAIN} with this version of hillock"
             refuses(folder, text)
     path.write_text(json.dumps(whole))  # in another layout: the values count
-    assert read_images(folder)[2].digest() == small().digest()
+    assert read_images(folder)[1].network.digest() == small().digest()
 
 
 # Images that do not belong together
@@ -316,6 +382,26 @@ def test_a_name_or_a_width_that_is_not_in_the_bytes_is_held_by_the_digest(folder
     )
 
 
+def test_a_skeleton_that_is_none(folder):
+    path = folder / "manifest.json"
+    edit(folder, lambda values: values["network"]["layers"][0]["connections"][0].update(kind="sparse"))
+    refuses(folder, f"{path}: not a manifest of memory images (KeyError: 'sparse'): {AGAIN}")
+    edit(folder, lambda values: values["network"]["layers"][0].pop("shape"))
+    refuses(folder, f"{path}: not a manifest of memory images (KeyError: 'shape'): {AGAIN}")
+    edit(folder, lambda values: values.update(network=[]))
+    reason = "TypeError: list indices must be integers or slices, not str"
+    refuses(folder, f"{path}: not a manifest of memory images ({reason}): {AGAIN}")
+
+
+def test_a_skeleton_of_another_network(folder):
+    edit(folder, lambda values: values["network"].update(input=[3, 1, 1]))
+    refuses(
+        folder,
+        "network 'n': layer 'out': the dense from 'input' must have weights of shape (3, 2) (presynaptic, "
+        "postsynaptic), not (2, 2)",
+    )
+
+
 def test_images_of_another_core(folder):
     edit(folder, lambda values: values["config"].update(lanes=4))
     refuses(
@@ -338,7 +424,7 @@ def test_all_that_is_wrong_is_reported_together(folder):
         folder,
         f"memory images in {folder}: 4 problems\n"
         f"  - they were made for register table 0x00000001, this is {table_digest():#010x}: {AGAIN}\n"
-        f"  - layers.bin must have 32 bytes, not 3: {AGAIN}\n"
+        f"  - layers.bin must have 40 bytes, not 3: {AGAIN}\n"
         f"  - layers.hex cannot be read (No such file or directory): {AGAIN}\n"
         f"  - currents.hex must have sha256 {right}, not {wrong}: it was changed; {AGAIN}",
     )
@@ -348,7 +434,7 @@ def test_all_that_is_wrong_is_reported_together(folder):
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["into a new folder", "over other images"])
-@pytest.mark.parametrize("files", range(9))
+@pytest.mark.parametrize("files", range(11))
 def test_an_interrupted_write_leaves_no_manifest(tmp_path, monkeypatch, before, files):
     folder = tmp_path / "images"
     if before:
@@ -369,7 +455,7 @@ def test_an_interrupted_write_leaves_no_manifest(tmp_path, monkeypatch, before, 
     refuses(folder, f"{folder / 'manifest.json'} cannot be read (No such file or directory): {AGAIN}")
 
     write_images(placed(small()), folder)  # and the next one mends it
-    assert read_images(folder)[2].digest() == small().digest()
+    assert read_images(folder)[1].network.digest() == small().digest()
     assert sorted(contents(folder)) == sorted([*FILES, "manifest.json"])
 
 
@@ -399,4 +485,4 @@ def test_the_configuration_is_that_of_the_placement(tmp_path):
     """Not one that is fitted again: a core may be larger than its network needs."""
     larger = CoreConfig(lanes=2, max_layers=3, synapse_words=99)
     write_images(place(small(), larger), tmp_path)
-    assert read_images(tmp_path)[1] == larger
+    assert read_images(tmp_path)[1].config == larger

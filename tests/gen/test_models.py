@@ -10,6 +10,7 @@ import pytest
 from hillock.gen import models
 from hillock.gen.models import MODELS, load_model
 from hillock.hw.problems import HillockError
+from hillock.sim.network import Decision
 
 NAMES = sorted(path.parent.name for path in MODELS.glob("*/model.json"))
 
@@ -29,7 +30,7 @@ def refuses(name: str, text: str) -> None:
 
 
 def test_there_are_models():
-    assert {"digits", "mnist"} <= set(NAMES)
+    assert {"digits", "mnist", "net1-a", "net1-c", "digits-residual", "digits-autoencoder"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -40,8 +41,12 @@ def test_a_model_of_the_project(name):
     assert model.network.digest() == about["integer"]["digest"]
     assert model.network.timesteps == about["integer"]["timesteps"]
     assert model.dataset == about["data"]["name"]
+    if model.network.decision is Decision.NONE:
+        assert model.float_accuracy is model.integer_accuracy is None
+        return
     assert model.float_accuracy == about["float"]["accuracy"]
     assert model.integer_accuracy == about["integer"]["accuracy"]
+    assert model.integer_accuracy is not None
     assert 0.9 < model.integer_accuracy <= 1
 
 
@@ -83,7 +88,8 @@ def test_a_folder_without_a_model(folder):
     [
         ("{", "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
         ("{}", "KeyError: 'data'"),
-        ('{"data": {"name": "digits"}, "float": {}}', "KeyError: 'accuracy'"),
+        ('{"data": {"name": "digits"}, "float": {}}', "KeyError: 'integer'"),
+        ('{"data": {"name": "digits"}, "float": {}, "integer": {}}', "KeyError: 'accuracy'"),
         ("[]", "TypeError: list indices must be integers or slices, not str"),
     ],
 )

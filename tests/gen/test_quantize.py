@@ -105,18 +105,19 @@ def test_all_connections_of_a_layer_share_a_scale():
     )
     network = SpikingNetwork("net", grid, (block, back))
     quantized, report = quantize(network, fraction_bits=0, decision=Decision.NONE)
-    encoder, block, back = quantized.layers
-    assert quantized.input == encoder.shape == block.shape == grid
-    assert [connection.source for connection in block.connections] == ["encoder", "encoder"]
-    assert block.connections[0].synapses.weights.ravel().tolist() == [50, -127, 15, 0]
-    assert block.connections[1].synapses.weights.ravel().tolist() == [25, 25]
-    assert block.connections[1].synapses.geometry == identity.geometry
-    assert (block.threshold, block.currents.tolist()) == (50, [5, 0])
+    encoder, middle, last = quantized.layers
+    assert quantized.input == encoder.shape == middle.shape == grid
+    assert [connection.source for connection in middle.connections] == ["encoder", "encoder"]
+    assert middle.connections[0].synapses.weights.ravel().tolist() == [50, -127, 15, 0]
+    assert middle.connections[1].synapses.weights.ravel().tolist() == [25, 25]
+    assert middle.connections[1].synapses.geometry == identity.geometry
+    assert middle.currents is not None
+    assert (middle.threshold, middle.currents.tolist()) == (50, [5, 0])
     assert (report.layers[1].weights, report.layers[1].activation) == (6, 7.0)
     assert report.layers[1].weight_error_max == pytest.approx(0.01)
-    assert (back.connections[0].source, back.connections[0].pool) == ("block", (2, 2))
-    assert back.connections[0].synapses.geometry == up.geometry
-    assert (quantized.decision, back.threshold) == (Decision.NONE, 508)
+    assert (last.connections[0].source, last.connections[0].pool) == ("block", (2, 2))
+    assert last.connections[0].synapses.geometry == up.geometry
+    assert (quantized.decision, last.threshold) == (Decision.NONE, 508)
 
 
 def test_narrowest_width_that_is_safe():
@@ -128,6 +129,15 @@ def test_narrowest_width_that_is_safe():
     assert any(may_saturate(quantize(SMALL, potential_bits=16)[0]))
     tiny = alone("tiny", np.full((1, 1), 1.0), np.zeros(1))
     assert quantize(tiny, weight_bits=4, potential_bits=None, fraction_bits=0)[0].potential_bits == 10  # the encoder's
+
+
+@pytest.mark.parametrize(("weight", "bias", "bits"), [(-1.0, 0.0, 12), (0.1, -1.65, 17), (-100.0, 0.0, 12)])
+def test_a_width_holds_what_is_never_reached(weight, bias, bits):
+    """A threshold (2032) that a single weight leads away from; a current (-33528) that starts from +10160."""
+    network = alone("mute", np.array([[weight]]), np.array([bias]))
+    quantized, report = quantize(network, potential_bits=None, timesteps=1)
+    assert quantized.potential_bits == bits
+    assert report.layers[1].bounds.bits <= bits
 
 
 def test_no_width_is_safe():

@@ -127,7 +127,7 @@ def some(*shape: int) -> np.ndarray:
     return np.where(values == 0, -128, values).reshape(shape)
 
 
-CASES = {
+CASES: dict[str, tuple[Shape, Shape, Synapses, Pair]] = {
     "dense, flat": (Shape(5), Shape(7), Dense(some(5, 7)), (1, 1)),
     "dense, from a grid": (Shape(2, 3, 2), Shape(5), Dense(some(12, 5)), (1, 1)),
     "dense, to a grid": (Shape(3), Shape(2, 2, 5), Dense(some(3, 20)), (1, 1)),
@@ -188,7 +188,7 @@ def test_every_kind_of_connection_in_every_layout(name):
 def test_walks_wherever_connections_lie():
     """Behind others, in memories whose sizes are no powers of two, where steps back wrap around."""
     synapses = Convolution(some(3, 3, 2, 2), padding=(1, 1))
-    layers = []
+    layers: list[Layer] = []
     for index in range(3):
         source = layers[-1].name if layers else INPUT
         layers.append(

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from hillock.hw.config import RANGES as GIVEN_RANGES
 from hillock.hw.config import REGION_SHIFT, CoreConfig
 from hillock.hw.problems import HillockError
 
@@ -14,33 +15,45 @@ RANGES = {
     "potential_bits": (4, 32, "width of a signed membrane potential"),
     "fraction_bits": (0, 15, "bits of the potential below the weight's unit"),
     "current_bits": (2, 32, "width of a signed current"),
+    "payload_bits": (1, 8, "width of what an event carries; 1: events count 1, and there are no multipliers"),
     "leak_shift_bits": (1, 5, "width of the leak shift; 3 allows shifts 1 to 7"),
     "max_layers": (1, 256, "layers that the core takes turns at"),
-    "max_neurons": (1, 65536, "neurons of the largest layer, or inputs of the first"),
+    "max_connections": (1, 1024, "connections of all these layers"),
+    "max_channels": (1, 131072, "channels of the largest grid, of the input too"),
+    "max_height": (1, 1024, "rows of the largest grid"),
+    "max_width": (1, 1024, "columns of the largest grid"),
+    "columns_per_word": (1, 128, "neighbouring columns that may share a potential word"),
     "potential_words": (1, 65536, "words of potential memory, one potential per lane in each"),
-    "synapse_words": (1, 1048576, "words of synapse memory, one weight per lane in each"),
+    "synapse_words": (1, 262144, "words of synapse memory, one weight per lane in each"),
+    "current_words": (1, 65536, "words of current memory, one current per lane in each"),
+    "queue_words": (1, 65536, "words of the largest layer whose spikes wait in a queue"),
+    "replay_words": (0, 65536, "spike words kept for a later layer; 0: a core that runs chains only"),
+    "row_entries": (0, 16384, "entries of the row table; 0: a core that runs dense connections only"),
+    "column_entries": (0, 16384, "entries of the column table"),
+    "channel_entries": (0, 65536, "entries of the channel table; 0: no grouped connections"),
+    "static_input": (0, 1, "whether input can be held as a current (direct coding)"),
     "classes": (1, 4096, "output neurons that have a spike counter"),
     "input_queue": (4, 4096, "input words that may wait for the core"),
 }
+TABLES = {"row_entries": 8, "column_entries": 8}
+GRIDS = TABLES | {"max_height": 4, "max_width": 4}
 
 
 def refuses(text, **changes):
-    with pytest.raises(HillockError, match=f"^{re.escape(text)}$"):
+    with pytest.raises(HillockError, match=f"^{re.escape(f'core configuration: {text}')}$"):
         CoreConfig(**changes)
 
 
 def test_every_field_has_its_range():
     assert [field.name for field in dataclasses.fields(CoreConfig)] == list(RANGES)
+    assert GIVEN_RANGES == RANGES
 
 
 @pytest.mark.parametrize("name", RANGES)
 def test_out_of_range(name):
     low, high, meaning = RANGES[name]
     for value in (low - 1, high + 1, -1, 1.0, "8", None, True, float("nan")):
-        refuses(
-            f"core configuration: {name} ({meaning}) must be an integer from {low} to {high}, not {value!r}",
-            **{name: value},
-        )
+        refuses(f"{name} ({meaning}) must be an integer from {low} to {high}, not {value!r}", **{name: value})
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -53,9 +66,13 @@ def test_the_smallest_value_is_accepted(name):
 
 @pytest.mark.parametrize("name", RANGES)
 def test_the_largest_value_is_accepted(name):
-    high, others = RANGES[name][1], {"potential_bits": 32}
-    if name == "synapse_words":  # the window of the bus is the tighter limit, for any number of lanes
-        high, others = 1 << REGION_SHIFT - 3, {"lanes": 1}
+    high = RANGES[name][1]
+    others = {"potential_bits": 32, "max_width": 128, **TABLES}
+    others |= {
+        "synapse_words": {"lanes": 1},  # the window of the bus is the tighter limit for more
+        "columns_per_word": {"lanes": 128},
+        "static_input": {"current_bits": 32},
+    }.get(name, {})
     assert getattr(CoreConfig(**(others | {name: high})), name) == high
 
 
@@ -64,54 +81,116 @@ def test_the_largest_value_is_accepted(name):
     [
         (
             {"weight_bits": 8, "fraction_bits": 4, "potential_bits": 11, "current_bits": 8},
-            "core configuration: potential_bits must be at least weight_bits + fraction_bits = 12, not 11: a single "
-            "weight would not fit in a potential",
+            "potential_bits must be at least weight_bits + fraction_bits (+ payload_bits where events carry more than "
+            "1) = 12, not 11: a single event would not fit in a potential",
+        ),
+        (
+            {"payload_bits": 5},
+            "potential_bits must be at least weight_bits + fraction_bits (+ payload_bits where events carry more than "
+            "1) = 17, not 16: a single event would not fit in a potential",
         ),
         (
             {"potential_bits": 12, "current_bits": 13},
-            "core configuration: current_bits must be at most potential_bits = 12, not 13",
+            "current_bits must be at most potential_bits = 12, not 13",
         ),
         (
-            {"lanes": 128, "synapse_words": 16385},
-            "core configuration: synapse_words must be at most 16384 with 128 lanes, not 16385: the memory would not "
-            "fit in its window of the bus",
+            {"lanes": 128, "synapse_words": 32769},
+            "synapse_words must be at most 32768 with 128 lanes, not 32769: the memory would not fit in its window of "
+            "the bus",
         ),
         (
-            {"lanes": 65, "potential_words": 16385},
-            "core configuration: potential_words must be at most 16384 with 65 lanes, not 16385: the memory would not "
-            "fit in its window of the bus",
+            {"lanes": 65, "potential_words": 32769},
+            "potential_words must be at most 32768 with 65 lanes, not 32769: the memory would not fit in its window of "
+            "the bus",
         ),
         (
-            {"lanes": 1, "synapse_words": 262145},
-            "core configuration: synapse_words must be at most 262144 with 1 lanes, not 262145: the memory would not "
-            "fit in its window of the bus",
+            {"lanes": 65, "current_words": 32769},
+            "current_words must be at most 32768 with 65 lanes, not 32769: the memory would not fit in its window of "
+            "the bus",
+        ),
+        (
+            GRIDS | {"lanes": 65, "channel_entries": 32769},
+            "channel_entries must be at most 32768 with 65 lanes, not 32769: the memory would not fit in its window of "
+            "the bus",
+        ),
+        (
+            {"lanes": 17, "synapse_words": 131073},
+            "synapse_words must be at most 131072 with 17 lanes, not 131073: the memory would not fit in its window of "
+            "the bus",
+        ),
+        (
+            {"row_entries": 3},
+            "row_entries = 3, column_entries = 0 and channel_entries = 0: a core has the row and the column table or "
+            "neither, and a channel table only beside them",
+        ),
+        (
+            {"column_entries": 4},
+            "row_entries = 0, column_entries = 4 and channel_entries = 0: a core has the row and the column table or "
+            "neither, and a channel table only beside them",
+        ),
+        (
+            {"channel_entries": 5},
+            "row_entries = 0, column_entries = 0 and channel_entries = 5: a core has the row and the column table or "
+            "neither, and a channel table only beside them",
+        ),
+        (
+            {"max_height": 2},
+            "max_height = 2 and max_width = 1 need a row and a column table: give row_entries and column_entries",
+        ),
+        (
+            {"max_width": 3},
+            "max_height = 1 and max_width = 3 need a row and a column table: give row_entries and column_entries",
+        ),
+        ({"columns_per_word": 2}, "columns_per_word must be at most min(lanes, max_width) = 1, not 2"),
+        (
+            GRIDS | {"lanes": 3, "columns_per_word": 4},
+            "columns_per_word must be at most min(lanes, max_width) = 3, not 4",
+        ),
+        (
+            {"static_input": 1, "current_bits": 15},
+            "with static_input current_bits must be potential_bits = 16, not 15: the current is integrated as a "
+            "potential is",
         ),
         (
             {"lanes": 0, "classes": "ten", "input_queue": 3},
-            "core configuration: 3 problems\n"
+            "3 problems\n"
             "  - lanes (weights added per clock cycle) must be an integer from 1 to 128, not 0\n"
             "  - classes (output neurons that have a spike counter) must be an integer from 1 to 4096, not 'ten'\n"
             "  - input_queue (input words that may wait for the core) must be an integer from 4 to 4096, not 3",
         ),
         (
-            {"potential_bits": 11, "lanes": 128, "synapse_words": 16385, "potential_words": 16385},
-            "core configuration: 4 problems\n"
-            "  - potential_bits must be at least weight_bits + fraction_bits = 12, not 11: a single weight would not "
-            "fit in a potential\n"
+            {"potential_bits": 11, "lanes": 128, "synapse_words": 32769, "channel_entries": 1, "max_width": 2,
+             "columns_per_word": 3, "static_input": 1},
+            "7 problems\n"
+            "  - potential_bits must be at least weight_bits + fraction_bits (+ payload_bits where events carry more "
+            "than 1) = 12, not 11: a single event would not fit in a potential\n"
             "  - current_bits must be at most potential_bits = 11, not 16\n"
-            "  - synapse_words must be at most 16384 with 128 lanes, not 16385: the memory would not fit in its window "
-            "of the bus\n"
-            "  - potential_words must be at most 16384 with 128 lanes, not 16385: the memory would not fit in its "
-            "window of the bus",
+            "  - row_entries = 0, column_entries = 0 and channel_entries = 1: a core has the row and the column table "
+            "or neither, and a channel table only beside them\n"
+            "  - max_height = 1 and max_width = 2 need a row and a column table: give row_entries and column_entries\n"
+            "  - columns_per_word must be at most min(lanes, max_width) = 2, not 3\n"
+            "  - with static_input current_bits must be potential_bits = 11, not 16: the current is integrated as a "
+            "potential is\n"
+            "  - synapse_words must be at most 32768 with 128 lanes, not 32769: the memory would not fit in its window "
+            "of the bus",
         ),
     ],
-)
+)  # fmt: skip
 def test_what_does_not_go_together(changes, text):
     refuses(text, **changes)
 
 
 @pytest.mark.parametrize(
-    "changes", [{"potential_bits": 12, "current_bits": 12}, {"lanes": 128, "synapse_words": 16384}]
+    "changes",
+    [
+        {"potential_bits": 12, "current_bits": 12},
+        {"payload_bits": 4},
+        {"lanes": 128, "synapse_words": 32768},
+        {"lanes": 16, "synapse_words": 262144},
+        TABLES,
+        GRIDS | {"lanes": 4, "columns_per_word": 4, "channel_entries": 1},
+        {"static_input": 1},
+    ],
 )
 def test_what_just_goes_together(changes):
     assert CoreConfig(**changes).as_dict() == CoreConfig().as_dict() | changes
@@ -127,27 +206,27 @@ def test_a_configuration_cannot_be_changed():
 
 
 @pytest.mark.parametrize(
-    ("lanes", "neurons", "words"),
-    [(16, 1, 1), (16, 16, 1), (16, 17, 2), (16, 1024, 64), (1, 7, 7), (3, 7, 3), (128, 129, 2)],
+    ("changes", "tables", "grouped", "column_lanes", "cycles"),
+    [
+        ({}, False, False, False, 0),
+        (TABLES, True, False, False, 3),
+        (TABLES | {"channel_entries": 1}, True, True, False, 3),
+        (GRIDS | {"columns_per_word": 2}, True, False, True, 3),
+    ],
 )
-def test_words(lanes, neurons, words):
-    config = CoreConfig(lanes=lanes, max_neurons=neurons)
-    assert config.words(neurons) == words == config.max_words
+def test_what_a_core_has(changes, tables, grouped, column_lanes, cycles):
+    config = CoreConfig(**changes)
+    assert (config.tables, config.grouped, config.column_lanes) == (tables, grouped, column_lanes)
+    assert config.decode_cycles == cycles
 
 
-@pytest.mark.parametrize(
-    ("neurons", "bits"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (1024, 10), (1025, 11), (65536, 16)]
-)
-def test_address_bits(neurons, bits):
-    assert CoreConfig(max_neurons=neurons).address_bits == bits
-
-
-@pytest.mark.parametrize(("lanes", "bits"), [(1, 3), (8, 3), (9, 4), (16, 4), (17, 5), (64, 6), (65, 7), (128, 7)])
+@pytest.mark.parametrize(("lanes", "bits"), [(1, 4), (8, 4), (16, 4), (17, 5), (64, 6), (65, 7), (128, 7)])
 def test_part_bits(lanes, bits):
-    """A layer record has eight slices, whatever the number of lanes."""
+    """A record has up to sixteen slices, whatever the number of lanes."""
     assert CoreConfig(lanes=lanes).part_bits == bits
+    assert REGION_SHIFT - bits >= 15  # which leaves room for the words
 
 
 def test_as_dict_makes_the_configuration_again():
-    config = CoreConfig(lanes=3, potential_bits=20, classes=5)
+    config = CoreConfig(lanes=3, potential_bits=20, classes=5, **GRIDS)
     assert CoreConfig(**config.as_dict()) == config

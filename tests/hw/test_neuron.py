@@ -22,11 +22,14 @@ from hillock.hw.neuron import NeuronUpdate
 from hillock.sim.tool import find_verilator
 
 CONFIGS = {
-    4: CoreConfig(potential_bits=4, weight_bits=4, fraction_bits=0, current_bits=4, leak_shift_bits=2),
+    4: CoreConfig(potential_bits=4, weight_bits=4, fraction_bits=0, current_bits=4, leak_shift_bits=2, static_input=1),
     16: CoreConfig(potential_bits=16, leak_shift_bits=4),
-    32: CoreConfig(potential_bits=32, leak_shift_bits=5),
+    32: CoreConfig(potential_bits=32, current_bits=32, leak_shift_bits=5, static_input=1),
 }
 ALL_4_BIT = range(-8, 8)
+KINDS = (Operation.INTEGRATE, Operation.FIRE, Operation.PRELOAD)
+MOVES = (Operation.LOAD, Operation.LATCH)
+"""Only with static input."""
 
 
 class Neuron(NamedTuple):
@@ -37,6 +40,7 @@ class Neuron(NamedTuple):
     reset_amount: int
     leak_shift: int
     reset_to_value: bool
+    reset_always: bool
     leak_first: bool
     fires: bool
 
@@ -61,7 +65,7 @@ def fire(potential, current, neuron, bits):
 
     def reset(v):
         if neuron.reset_to_value:
-            return neuron.reset_amount if s else v
+            return neuron.reset_amount if s or neuron.reset_always else v
         return sat(v - neuron.reset_amount, bits) if s else v
 
     def leak(v):
@@ -83,7 +87,7 @@ def integrate_words(pairs, bits):
 
 
 def expected_words(kind, neuron, pairs, bits):
-    if kind is Operation.INTEGRATE:
+    if kind in (Operation.INTEGRATE, *MOVES):  # a move has a potential or an operand of 0
         return integrate_words(pairs, bits)
     if kind is Operation.FIRE:  # V0 plays no part in it, and need not be told apart
         return fire_words(neuron._replace(preload=0), pairs, bits)
@@ -151,23 +155,26 @@ def compare(program, bits, settings, pairs):
 
 
 def resets(subtracted, values):
-    """(R, whether it is a value): subtracted it is never negative."""
-    return [*((amount, False) for amount in subtracted), *((amount, True) for amount in values)]
+    """(R, whether it is a value, whether every timestep resets): subtracted it is never negative."""
+    return [
+        *((amount, False, False) for amount in subtracted),
+        *((amount, True, always) for amount in values for always in (False, True)),
+    ]
 
 
 def test_every_input_of_a_4_bit_neuron(program):
-    kinds = (Operation.INTEGRATE, Operation.FIRE, Operation.PRELOAD)
+    kinds = (*KINDS, *MOVES)
     amounts = resets(range(8), ALL_4_BIT)
     settings = [
-        (kind, Neuron(theta, v0, amount, k, to_value, leak_first, fires))
-        for kind, theta, (amount, to_value), k, leak_first, fires, v0 in itertools.product(
+        (kind, Neuron(theta, v0, amount, k, to_value, always, leak_first, fires))
+        for kind, theta, (amount, to_value, always), k, leak_first, fires, v0 in itertools.product(
             kinds, range(8), amounts, range(4), (False, True), (False, True), ALL_4_BIT
         )
     ]
     pairs = tuple(itertools.product(ALL_4_BIT, repeat=2))
-    kinds_thresholds_resets_shifts_flags_preloads = 3 * 8 * (8 + 16) * 4 * 4 * 16
+    kinds_thresholds_resets_shifts_flags_preloads = 5 * 8 * (8 + 2 * 16) * 4 * 4 * 16
     compared = compare(program, 4, settings, pairs)
-    assert compared == kinds_thresholds_resets_shifts_flags_preloads * 16 * 16 == 37_748_736
+    assert compared == kinds_thresholds_resets_shifts_flags_preloads * 16 * 16 == 104_857_600
 
 
 @pytest.mark.parametrize(("bits", "shifts"), [(16, range(16)), (32, (0, 1, 2, 3, 15, 16, 29, 30, 31))])
@@ -179,19 +186,20 @@ def test_every_corner_at_full_width(program, bits, shifts):
         corners = sorted(fixed | {value for value in (theta - 1, theta, theta + 1) if value <= high})
         amounts = resets([value for value in corners if value >= 0], corners)
         settings = [
-            (kind, Neuron(theta, v0, amount, k, to_value, leak_first, fires))
-            for (amount, to_value), k, leak_first, fires in itertools.product(
+            (kind, Neuron(theta, v0, amount, k, to_value, always, leak_first, fires))
+            for (amount, to_value, always), k, leak_first, fires in itertools.product(
                 amounts, shifts, (False, True), (False, True)
             )
             for kind, preloads in (
                 (Operation.INTEGRATE, (low,)),
                 (Operation.FIRE, (low, high)),
                 (Operation.PRELOAD, corners),
+                *((kind, (low,)) for kind in MOVES if CONFIGS[bits].static_input),
             )
             for v0 in preloads
         ]
         compared += compare(program, bits, settings, tuple(itertools.product(corners, repeat=2)))
-    assert compared == {16: 5_623_296, 32: 3_163_104}[bits]
+    assert compared == {16: 9_007_104, 32: 5_915_808}[bits]
 
 
 @pytest.mark.parametrize("bits", [4, 5, 6])

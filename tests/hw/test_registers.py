@@ -8,16 +8,20 @@ import sys
 import pytest
 
 from hillock.hw import registers
-from hillock.hw.config import REGION_SHIFT, CoreConfig
-from hillock.hw.formats import descriptor_layout, neuron_layout
+from hillock.hw.config import RANGES, REGION_SHIFT, CoreConfig
+from hillock.hw.decoder import table_entry_layout
+from hillock.hw.formats import connection_layout, descriptor_layout, from_record, neuron_layout, record_bits
 from hillock.hw.registers import (
     BUS_ADDRESS_BITS,
     BUS_BITS,
+    CONNECTION_RECORD,
     ERRORS,
+    LANE_ENTRY,
     LAYER_RECORD,
-    LAYER_RECORD_SLICES,
+    RECORD_SLICES,
     REGIONS,
     REGISTERS,
+    TABLE_ENTRY,
     Access,
     Field,
     Region,
@@ -29,23 +33,38 @@ from hillock.hw.registers import (
     slices,
     table_digest,
 )
+from hillock.hw.spike_queue import lane_entry_layout
 
+LARGEST = {name: high for name, (_, high, _) in RANGES.items()} | {"fraction_bits": 8}
+SMALLEST = {name: low for name, (low, _, _) in RANGES.items()}
 CONFIGS = {
     "default": CoreConfig(),
-    "smallest": CoreConfig(lanes=1, weight_bits=4, potential_bits=4, fraction_bits=0, current_bits=2, leak_shift_bits=1,
-                           max_layers=1, max_neurons=1, potential_words=1, synapse_words=1, classes=1, input_queue=4),
-    "largest": CoreConfig(lanes=128, weight_bits=16, potential_bits=32, fraction_bits=15, current_bits=32,
-                          leak_shift_bits=5, max_layers=256, max_neurons=65536, potential_words=16384,
-                          synapse_words=16384, classes=4096, input_queue=4096),
-    "narrow": CoreConfig(lanes=1, potential_bits=32, max_layers=256, max_neurons=65536, potential_words=65536,
-                         synapse_words=262144, classes=4096),
+    "smallest": CoreConfig(**SMALLEST),
+    "largest": CoreConfig(**LARGEST | {"lanes": 128, "synapse_words": 32768, "potential_words": 32768,
+                                       "current_words": 32768, "channel_entries": 32768}),
+    "narrow": CoreConfig(**LARGEST | {"lanes": 16, "columns_per_word": 16}),
 }  # fmt: skip
+RECORDS = {
+    "layers": LAYER_RECORD,
+    "connections": CONNECTION_RECORD,
+    "rows": TABLE_ENTRY,
+    "columns": TABLE_ENTRY,
+    "channels": TABLE_ENTRY,
+    "lanes": LANE_ENTRY,
+}
 WORDS = {
     **{f"register {entry.name}": entry.fields for entry in REGISTERS},
-    **{f"slice {n} of a layer record": tuple(field for at, field in LAYER_RECORD if at == n)
-       for n in range(LAYER_RECORD_SLICES)},
+    **{f"slice {n} of {name}": tuple(field for at, field in record if at == n)
+       for name, record in RECORDS.items() for n in range(RECORD_SLICES[name])},
     "error": ERRORS,
 }  # fmt: skip
+LAYOUTS = {
+    "layers": (descriptor_layout, neuron_layout),
+    "connections": (connection_layout,),
+    "rows": (table_entry_layout,),
+    "lanes": (lane_entry_layout,),
+}
+"""What the core takes from each record."""
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 
 
@@ -67,7 +86,7 @@ def test_names_are_unique():
     for names in (
         [entry.name for entry in REGISTERS],
         [entry.name for entry in REGIONS],
-        [field.name for _, field in LAYER_RECORD],
+        *[[field.name for _, field in record] for record in RECORDS.values()],
         *[[field.name for field in fields] for fields in WORDS.values()],
     ):
         assert len(set(names)) == len(names)
@@ -103,35 +122,73 @@ def test_entries_are_found_by_name():
     assert all(region(entry.name) is entry for entry in REGIONS)
 
 
+def test_every_region_that_is_written_in_slices_is_a_memory():
+    written = [entry.name for entry in REGIONS if entry.parts and entry.parts[0] == "slice"]
+    assert sorted(written) == sorted([*RECORDS, "synapses", "currents"])
+    assert set(RECORDS) == set(RECORD_SLICES)
+
+
 @every_config
 def test_every_region_fits_in_its_window(config):
-    for name in ("layers", "synapses", "currents"):
+    for name in (*RECORDS, "synapses", "currents"):
         words, bits = memory_shape(name, config)
         assert words << config.part_bits <= 1 << REGION_SHIFT
         assert slices(bits) <= 1 << config.part_bits
+    assert config.potential_words << config.part_bits <= 1 << REGION_SHIFT
     assert config.lanes <= 1 << config.part_bits
     assert config.classes <= 1 << REGION_SHIFT
-    assert memory_shape("layers", config)[1] == LAYER_RECORD_SLICES * BUS_BITS
 
 
 @every_config
-def test_the_layer_record_holds_what_the_core_works_with(config):
-    """Each field of the two layouts in the core is the field of that name, as wide, and none is left over."""
-    fields = {field.name: field for _, field in LAYER_RECORD}
-    layouts = (descriptor_layout(config), neuron_layout(config))
-    assert sorted(fields) == sorted(name for layout in layouts for name in layout.members)
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_has_no_slice_too_many(name, config):
+    words, bits = memory_shape(name, config)
+    assert bits == RECORD_SLICES[name] * BUS_BITS
+    assert {position for position, _ in RECORDS[name]} == set(range(RECORD_SLICES[name]))
+    assert words >= {"layers": config.max_layers, "connections": config.max_connections}.get(name, 0)
+
+
+def test_memories_that_a_core_may_be_without():
+    tables = ("rows", "columns", "channels", "lanes")
+    assert [memory_shape(name, CoreConfig())[0] for name in tables] == [0] * 4
+    sizes = {"row_entries": 5, "column_entries": 6, "channel_entries": 7}
+    several = CoreConfig(lanes=3, max_layers=2, max_width=9, columns_per_word=2, **sizes)
+    assert [memory_shape(name, several)[0] for name in tables] == [5, 6, 7, 2 << 2]
+
+
+@every_config
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_records_hold_what_the_core_works_with(name, config):
+    """Each field of the layouts in the core is the field of that name, as wide, and none is left over."""
+    fields = {field.name: field for _, field in RECORDS[name]}
+    layouts = [layout(config) for layout in LAYOUTS[name]]
+    assert sorted(fields) == sorted(member for layout in layouts for member in layout.members)
     for layout in layouts:
-        for name in layout.members:
-            assert field_width(fields[name], config) == layout[name].width, name
+        for member in layout.members:
+            assert field_width(fields[member], config) == layout[member].width, member
+
+
+@every_config
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_record_is_taken_apart_field_by_field(name, config):
+    """One field after another all ones, the others 0."""
+    for layout in (make(config) for make in LAYOUTS[name]):
+        assert [member for member, _, _ in record_bits(RECORDS[name], layout)] == [
+            field.name for _, field in RECORDS[name] if field.name in layout.members
+        ]
+        for position, field in RECORDS[name]:
+            ones = (1 << field_width(field, config)) - 1
+            raw = from_record(RECORDS[name], layout, ones << position * BUS_BITS + field.low)
+            assert raw == (ones << layout[field.name].offset if field.name in layout.members else 0), field.name
 
 
 @every_config
 def test_a_register_holds_the_largest_value(config):
     largest = {
         "layers": config.max_layers,
-        "inputs": config.max_neurons,
-        "outputs": config.max_neurons,
-        "decision": config.max_neurons - 1,
+        "input_channels": config.max_channels,
+        "outputs": config.max_channels,
+        "decision": config.max_channels - 1,
         "timesteps": 65535,
         "delay": 65534,
         "error": sum(1 << field.low for field in ERRORS),
@@ -142,19 +199,40 @@ def test_a_register_holds_the_largest_value(config):
     for name in ("geometry", "capacity"):
         for field in register(name).fields:
             assert getattr(config, field.name) < 1 << field_width(field, config), field.name
+    columns, rows = register("input_grid").fields
+    assert config.max_width < 1 << field_width(columns, config)
+    assert config.max_height < 1 << field_width(rows, config)
 
 
 @every_config
-def test_a_layer_record_holds_the_largest_values(config):
+def test_records_hold_the_largest_values(config):
     high = (1 << config.potential_bits - 1) - 1
-    largest = {
-        "inputs": config.max_neurons, "words": config.max_words, "last_lanes": config.lanes,
-        "potential_base": config.potential_words - 1, "synapse_base": config.synapse_words - 1, "threshold": high,
+    words, currents = config.potential_words, config.current_words
+    largest: dict[str, dict[str, int]] = {
+        "layers": {
+            "potential_base": words - 1, "current_base": currents - 1, "load_base": currents - 1,
+            "channel_words": words, "column_words": config.max_width, "rows": config.max_height,
+            "channels": config.lanes, "columns": config.columns_per_word, "used_lanes": config.lanes,
+            "end_lanes": config.lanes, "threshold": high, "leak_shift": (1 << config.leak_shift_bits) - 1,
+            "connections": config.max_connections, "replay_base": max(0, config.replay_words - 1), "current_step": 2,
+        },
+        "connections": {
+            "synapse_base": config.synapse_words - 1, "words": words, "row_base": max(0, config.row_entries - 1),
+            "column_base": max(0, config.column_entries - 1), "channel_base": max(0, config.channel_entries - 1),
+            "replay_base": max(0, config.replay_words - 1), "source_layer": config.max_layers - 1,
+        },
+        "rows": {"synapse": config.synapse_words - 1, "potential": words - 1, "count": 31},
+        "lanes": {"channel": config.lanes - 1, "column": config.columns_per_word - 1},
     }  # fmt: skip
+    for name, values in largest.items():
+        fields = {field.name: field for _, field in RECORDS[name]}
+        for member, value in values.items():
+            assert value < 1 << field_width(fields[member], config), (name, member)
+    assert [field.name for record in RECORDS.values() for _, field in record if field.signed] == [
+        "preload",
+        "reset_amount",
+    ]
     fields = {field.name: field for _, field in LAYER_RECORD}
-    for name, value in largest.items():
-        assert value < 1 << field_width(fields[name], config), name
-    assert [name for name, field in fields.items() if field.signed] == ["preload", "reset_amount"]
     assert {field_width(fields[name], config) for name in ("preload", "reset_amount")} == {config.potential_bits}
 
 
@@ -180,11 +258,14 @@ def test_the_digest_depends_on_the_tables_alone(monkeypatch):
     assert table_digest() == digest
     first, *others = ERRORS
     moved = Field(first.name, first.low, 2, first.meaning)
-    writable = Register("cycles", 14, Access.RW, copied[-1].fields)
+    writable = Register("cycles", copied[-1].offset, Access.RW, copied[-1].fields)
     changed = {
         "ERRORS": (moved, *others),
         "REGIONS": REGIONS[:-1],
         "LAYER_RECORD": LAYER_RECORD[::-1],
+        "CONNECTION_RECORD": CONNECTION_RECORD[:-1],
+        "TABLE_ENTRY": TABLE_ENTRY[::-1],
+        "LANE_ENTRY": LANE_ENTRY[::-1],
         "REGISTERS": (*copied[:-1], writable),
     }
     for name, table in changed.items():

@@ -1,0 +1,76 @@
+"""Grids of values as small pictures of white on black: images, and how often each neuron of a layer fired."""
+
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from hillock.sim.golden import LayerTrace
+from hillock.sim.network import IntArray, Layer
+
+__all__ = ["MOST_CHANNELS", "channels_shown", "picture", "spike_map"]
+
+MOST_CHANNELS = 16
+"""Channels of a layer that are shown."""
+
+_LEVELS = 32
+"""Shades of grey, black not counted. Places of one shade are one path, which keeps a page with many of them small."""
+
+_ACROSS = 8
+_GAP = 1
+
+
+def picture(values: NDArray[Any], alt: str) -> Markup:
+    """One image [rows, columns] of values from 0 to 1."""
+    return _tiles(values[None], alt, "pixels")
+
+
+def channels_shown(layer: Layer, figures: LayerTrace) -> IntArray:
+    """The channels that a `spike_map` shows: of many, those with the most spikes; in ascending order."""
+    counts = figures.spikes.sum(axis=0).reshape(-1, layer.shape.channels).sum(axis=0)
+    most: IntArray = np.sort(np.argsort(-counts, kind="stable")[:MOST_CHANNELS])
+    return most
+
+
+def spike_map(layer: Layer, figures: LayerTrace) -> tuple[Markup, str]:
+    """(How often each neuron of a layer with places fired, a picture for each channel; that in words).
+
+    White is the largest count of the layer.
+    """
+    shape = layer.shape
+    counts = figures.spikes.sum(axis=0).reshape(shape.height, shape.width, shape.channels)
+    channels, largest = channels_shown(layer, figures), int(counts.max())
+    all_of_them = len(channels) == shape.channels
+    which = (
+        f"all {shape.channels} channels"
+        if all_of_them
+        else f"the {len(channels)} most active of {shape.channels} channels"
+    )
+    if shape.channels == 1:
+        which = "its one channel"
+    words = (
+        f"{layer.name}: {shape.height} x {shape.width} places, {which}; white is {largest} spike{'s' * (largest != 1)}"
+    )
+    values = counts[:, :, channels].transpose(2, 0, 1) / max(1, largest)
+    return _tiles(values, f"Spikes by place. {words}, {int(counts.sum()):,} in all.", "map"), words
+
+
+def _tiles(values: NDArray[Any], alt: str, kind: str) -> Markup:
+    """Pictures [n, rows, columns] of values from 0 to 1, beside and below one another."""
+    count, rows, columns = values.shape
+    across = min(count, _ACROSS)
+    step_x, step_y = columns + _GAP, rows + _GAP
+    width, height = across * step_x - _GAP, -(-count // across) * step_y - _GAP
+    corners = [(index % across * step_x, index // across * step_y) for index in range(count)]
+    levels = np.rint(values * _LEVELS).astype(int)
+    ground = "".join(f"M{x} {y}h{columns}v{rows}h-{columns}z" for x, y in corners)
+    paths = [f'<path class="ground" d="{ground}"/>']
+    for level in np.unique(levels[levels > 0]).tolist():
+        places = np.argwhere(levels == level).tolist()
+        drawn = "".join(f"M{corners[n][0] + x} {corners[n][1] + y}h1v1h-1z" for n, y, x in places)
+        paths.append(f'<path opacity="{f"{level / _LEVELS:.2f}".rstrip("0").rstrip(".")}" d="{drawn}"/>')
+    head = Markup(
+        '<svg class="tiles {}" role="img" viewBox="0 0 {} {}" shape-rendering="crispEdges" aria-label="{}">\n'
+    )
+    return head.format(kind, width, height, alt) + Markup("\n".join(paths)) + Markup("\n</svg>")

@@ -1,31 +1,35 @@
-"""Measures the core on 784-128-10: cycles and lane utilization against input density and lanes, and our own speed."""
+"""Measures the core: cycles and lane utilization of 784-128-10 and of Net 1 C, and how fast we simulate."""
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from hillock.hw.problems import HillockError
 from hillock.sim import golden, harness
 from hillock.sim.batch import run_batch
 from hillock.sim.compare import compare
-from hillock.sim.network import INPUT, Connection, Dense, Layer, Network
 from hillock.sim.timing import time_inference
 
-from .image import bus_writes, encode, image_writes
-from .mapping import fit, place
+from .bench_networks import SEED, Net1, bench_network, net_1_c, random_events, random_images
+from .figures import add_figures, figures_of
+from .image import bus_writes, encode
+from .mapping import Placement, fit, place
+from .simulate import BATCH, Step, in_silence, plan_of, put
 from .verilog import core_verilog
 
-__all__ = ["DENSITIES", "LANES", "bench_network", "bench_table", "random_events", "run_bench"]
+__all__ = ["DENSITIES", "IMAGES", "LANES", "NET_1_LANES", "run_bench"]
 
 LANES = (8, 16, 32, 64, 128)
+NET_1_LANES = (10, 16, 20)
 DENSITIES = (0.02, 0.13, 0.25, 0.5, 1.0)
 INFERENCES = 4
-SEED = 2026
+IMAGES = 4
+"""Images of Net 1 C."""
+
 IMAGES_PLAIN, IMAGES_FAST = 20, 2000
 
 PEER = {
@@ -38,83 +42,90 @@ PEER = {
 """The same network and T on the closest peer, which steps over every input whether it is silent or not."""
 
 
-def bench_network(*, encoder: bool = False) -> Network:
-    """784-128-10 with weights drawn from a fixed seed, T = 25; with `encoder`, behind a rate encoder on the core.
-
-    Without a leak the firing rate follows the mean of the weights: the thresholds are such that the hidden layer fires
-    in 10 % of the timesteps at an input density of 13 %.
-    """
-    rng = np.random.default_rng(SEED)
-    hidden, output = rng.integers(-90, 111, (784, 128)), rng.integers(-90, 111, (128, 10))
-    threshold = round(0.13 * 784 * hidden.mean() / 0.10)
-    first = Layer(name="encoder", neurons=784, threshold=255, reset_amount=255, preload=128, current_from_image=True)
-    layers = (
-        Layer(
-            name="hidden",
-            neurons=128,
-            threshold=threshold,
-            reset_amount=threshold,
-            preload=threshold // 2,
-            connections=(Connection("encoder" if encoder else INPUT, Dense(hidden)),),
-        ),
-        Layer(
-            name="output",
-            neurons=10,
-            threshold=1000,
-            reset_amount=1000,
-            preload=500,
-            connections=(Connection("hidden", Dense(output)),),
-        ),
-    )
-    return Network(
-        name="784-128-10",
-        inputs=784,
-        layers=(first, *layers) if encoder else layers,
-        weight_bits=8,
-        potential_bits=20,
-        fraction_bits=0,
-        timesteps=25,
-    )
-
-
-def random_events(rng: np.random.Generator, density: float, network: Network) -> list[list[int]]:
-    """Every input fires in every timestep with a chance of `density`: rate coding with independent spikes."""
-    return [np.flatnonzero(rng.random(network.inputs) < density).tolist() for _ in range(network.timesteps)]
-
-
 def run_bench(
     folder: Path,
     *,
-    lanes: tuple[int, ...] = LANES,
-    step: Callable[[str, int], Callable[[int], None]] = lambda text, total: lambda done: None,
-    densities: tuple[float, ...] = DENSITIES,
+    lanes: Sequence[int] = LANES,
+    net_1_lanes: Sequence[int] = NET_1_LANES,
+    images: int = IMAGES,
+    densities: Sequence[float] = DENSITIES,
+    step: Step = in_silence,
 ) -> dict[str, Any]:
-    """Measure, write `folder`/summary.json, and return what is in it. Every inference is compared as in `make sim`."""
+    """Measure, write `folder`/summary.json, and return what is in it. Every inference is compared as in `make sim`.
+
+    `lanes` are those of the cores that run 784-128-10, `net_1_lanes` of those that run `images` images of Net 1 C.
+    """
+    cache = folder.parent / "verilator"
+    network = bench_network()
+    rows, speeds = _dense_rows(lanes, densities, cache, step)
+    result = {
+        "network": network.name,
+        "timesteps": network.timesteps,
+        "inferences_per_row": INFERENCES,
+        "rows": rows,
+        "net_1": _net_1_rows(net_1_c(images), net_1_lanes, cache, step),
+        "simulation": speeds,
+        **_golden_speeds(step),
+        "peer": PEER,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "summary.json").write_text(json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def _dense_rows(
+    lanes: Sequence[int], densities: Sequence[float], cache: Path, step: Step
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(rows of 784-128-10, speeds of the simulation)."""
     network, encoded = bench_network(), bench_network(encoder=True)
     rows: list[dict[str, Any]] = []
     speeds: list[dict[str, Any]] = []
     for count in lanes:
         config = fit(encoded, count)
-        done = step(f"{count} lanes: gateware", 1)
-        program = harness.build(core_verilog(config), config, folder.parent / "verilator")
+        done = step(f"784-128-10, {count} lanes: gateware", 1)
+        program = harness.build(core_verilog(config), config, cache)
         done(1)
-        done = step(f"{count} lanes: inferences", len(densities) + 1)
+        done = step(f"784-128-10, {count} lanes: inferences", len(densities) + 1)
         cycles, seconds = 0, 0.0
         for density in densities:
             rng = np.random.default_rng(SEED)
             given: list[dict[str, Any]] = [{"events": random_events(rng, density, network)} for _ in range(INFERENCES)]
-            row, simulated, took = _measure(network, count, program, config, given)
+            row = _measure(place(network, config), program, given)
             rows.append({"name": network.name, "lanes": count, "density": density, **row})
-            cycles, seconds = cycles + simulated, seconds + took
+            cycles, seconds = cycles + row["simulated_cycles"], seconds + row["simulation_seconds"]
             done(1)
-        pixels = np.random.default_rng(SEED).integers(0, 67, (INFERENCES, 784))
-        row, _, _ = _measure(encoded, count, program, config, [{"image": image} for image in pixels])
+        row = _measure(place(encoded, config), program, [{"image": image} for image in random_images(INFERENCES)])
         rows.append({"name": "784-128-10 behind the rate encoder", "lanes": count, "density": 0.13, **row})
         speeds.append({"lanes": count, "simulated_cycles_per_second": round(cycles / seconds)})
         done(1)
+    return rows, speeds
 
+
+def _net_1_rows(net: Net1, lanes: Sequence[int], cache: Path, step: Step) -> dict[str, Any]:
+    """What Net 1 C is made of, and a row for each number of lanes."""
+    rows = []
+    for count in lanes:
+        done = step(f"Net 1 C, {count} lanes: gateware", 1)
+        placement = place(net.network, fit(net.network, count))
+        program = harness.build(core_verilog(placement.config), placement.config, cache)
+        done(1)
+        done = step(f"Net 1 C, {count} lanes: images", len(net.images))
+        row = _measure(placement, program, [{"image": image} for image in net.images], done)
+        rows.append({"lanes": count, **row})
+    return {
+        "network": net.network.name,
+        "timesteps": net.network.timesteps,
+        "weights": net.weights,
+        "data": net.data,
+        "images": len(net.images),
+        "rows": rows,
+    }
+
+
+def _golden_speeds(step: Step) -> dict[str, float]:
+    """Images per second of the golden model and of its fast form, 784-128-10 behind the encoder."""
+    encoded, images = bench_network(encoder=True), random_images(IMAGES_FAST)
     done = step("golden model", 2)
-    images = np.random.default_rng(SEED).integers(0, 67, (IMAGES_FAST, 784))
     began = time.perf_counter()
     for image in images[:IMAGES_PLAIN]:
         golden.run(encoded, image=image)
@@ -124,82 +135,50 @@ def run_bench(
     run_batch(encoded, images)
     fast = IMAGES_FAST / (time.perf_counter() - began)
     done(1)
-
-    result = {
-        "network": network.name,
-        "timesteps": network.timesteps,
-        "inferences_per_row": INFERENCES,
-        "rows": rows,
-        "simulation": speeds,
-        "golden_images_per_second_plain": round(plain, 1),
-        "golden_images_per_second_fast": round(fast, 1),
-        "peer": PEER,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "summary.json").write_text(json.dumps(result, indent=2) + "\n")
-    return result
+    return {"golden_images_per_second_plain": round(plain, 1), "golden_images_per_second_fast": round(fast, 1)}
 
 
 def _measure(
-    network: Network, lanes: int, program: harness.Harness, config: Any, given: list[dict[str, Any]]
-) -> tuple[dict[str, Any], int, float]:
-    """(figures, simulated cycles, seconds) of some inferences, each held against the golden model."""
-    stimulus = harness.Stimulus()
-    stimulus.write(bus_writes(encode(place(network, config)), config))
-    for one in given:
-        if "image" in one:
-            stimulus.write(image_writes(one["image"], config))
-            stimulus.run_image()
-        else:
-            stimulus.run_events(harness.tokens(one["events"]))
-    began = time.perf_counter()
-    results = program.run(stimulus)
-    seconds = time.perf_counter() - began
-    cycles = sop = spikes = inputs = 0
-    for one, measured in zip(given, results.runs(network, config), strict=True):
-        trace = golden.run(network, **one)
-        comparison = compare(network, trace, measured, time_inference(network, trace, lanes))
-        if not comparison.equal:
-            raise HillockError(f"{network.name} on {lanes} lanes differs from the golden model: {comparison.first}")
-        cycles += measured.decision_cycle
-        sop += trace.sop
-        hidden = trace.layers[-2].spikes
-        spikes += int(hidden.sum())
-        inputs += hidden.size
-    count = len(given)
-    figures = {
-        "cycles_per_image": cycles / count,
+    placement: Placement,
+    program: harness.Harness,
+    given: Sequence[dict[str, Any]],
+    done: Callable[[int], None] = lambda count: None,
+) -> dict[str, Any]:
+    """The figures of some inferences, each held against the golden model; `given`: arguments of `golden.run`."""
+    network, config, plan = placement.network, placement.config, plan_of(placement)
+    layers = figures_of(plan)
+    cycles: list[int] = []
+    simulated, seconds = 0, 0.0
+    loads = bus_writes(encode(placement), config)
+    for start in range(0, len(given), BATCH):
+        some = given[start : start + BATCH]
+        stimulus = harness.Stimulus()
+        stimulus.write(loads)
+        for one in some:
+            put(stimulus, placement, **one)
+        began = time.perf_counter()
+        results = program.run(stimulus)
+        seconds += time.perf_counter() - began
+        simulated += results.cycles
+        for one, measured in zip(some, results.runs(plan), strict=True):
+            trace = golden.run(network, **one)
+            timeline = time_inference(plan, trace)
+            comparison = compare(plan, trace, measured, timeline)
+            if not comparison.equal:
+                raise HillockError(
+                    f"{network.name} on {config.lanes} lanes differs from the golden model: {comparison.first}"
+                )
+            add_figures(layers, trace, timeline)
+            cycles.append(measured.decision_cycle)
+            done(1)
+    sop, count = sum(layer.sop for layer in layers), len(cycles)
+    return {
+        "cycles_per_image": sum(cycles) / count,
+        "cycles_minimum": min(cycles),
+        "cycles_maximum": max(cycles),
         "sop_per_image": sop / count,
-        "lane_utilization": round(sop / (lanes * cycles), 4),
-        "hidden_activity": round(spikes / inputs, 4),
+        "lane_utilization": round(sop / (config.lanes * sum(cycles)), 4),
+        "layers": [layer.summary(count, network.timesteps) for layer in layers],
+        "simulated_cycles": simulated,
+        "simulation_seconds": round(seconds, 3),
     }
-    return figures, results.cycles, seconds
-
-
-def bench_table(result: dict[str, Any]) -> list[Table]:
-    """The figures as tables for a terminal of 80 columns."""
-    cycles = Table(title=f"{result['network']}, T = {result['timesteps']}: cycles per image, and lane utilization")
-    cycles.add_column("lanes", justify="right")
-    events = [row for row in result["rows"] if row["name"] == result["network"]]
-    densities = sorted({row["density"] for row in events})
-    for density in densities:
-        cycles.add_column(f"{density:.0%}", justify="right")
-    cycles.add_column("13 %, encoder", justify="right")
-    for lanes in sorted({row["lanes"] for row in events}):
-        mine = {(row["name"], row["density"]): row for row in result["rows"] if row["lanes"] == lanes}
-        encoded = next(row for (name, _), row in mine.items() if name != result["network"])
-        shown = [*(mine[result["network"], density] for density in densities), encoded]
-        cycles.add_row(str(lanes), *(f"{row['cycles_per_image']:,.0f}\n{row['lane_utilization']:.3f}" for row in shown))
-    peer = result["peer"]
-    cycles.add_section()
-    cycles.add_row(str(peer["lanes"]), f"{peer['cycles_per_image']:,}", *["same"] * (len(densities) - 1), "")
-    cycles.caption = f"Last row: {peer['name']} ({peer['source']})."
-
-    speed = Table(title="speed on this machine")
-    speed.add_column("what")
-    speed.add_column("per second", justify="right")
-    for row in result["simulation"]:
-        speed.add_row(f"simulated cycles, {row['lanes']} lanes", f"{row['simulated_cycles_per_second']:,}")
-    speed.add_row("golden model, images, plain", f"{result['golden_images_per_second_plain']:,}")
-    speed.add_row("golden model, images, fast", f"{result['golden_images_per_second_fast']:,}")
-    return [cycles, speed]

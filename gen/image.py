@@ -73,7 +73,7 @@ def encode(placement: Placement) -> Images:
         else:
             record, rows = records[name]
             memories[name] = pack_records(name, memory_shape(name, config)[1], record, rows, config)
-    fields = register_fields(network)
+    fields = register_fields(placement)
     rows_of_registers = [pack_records("", BUS_BITS, _of_register(name), [fields], config) for name in REGISTER_NAMES]
     data = np.concatenate([packed.data for packed in rows_of_registers])
     return Images(memories | {"registers": MemoryImage("registers", BUS_BITS, data)})
@@ -146,11 +146,11 @@ def bus_writes(images: Images, config: CoreConfig) -> NDArray[np.uint32]:
     return np.concatenate(parts)
 
 
-def image_writes(pixels: IntArray, placement: Placement) -> NDArray[np.uint32]:
-    """(address, value) rows that load the input image (0..255) into the currents of the first layer."""
+def image_writes(pixels: IntArray, placement: Placement, bank: int = 0) -> NDArray[np.uint32]:
+    """(address, value) rows that load the input image (0..255) into the currents of the first layer: of that bank."""
     where, config = placement.layers[0], placement.config
     packed = pack_values("currents", config.current_bits, by_slot(pixels, where.layout))
-    return _memory_writes(packed, where.current_base, config)
+    return _memory_writes(packed, where.current_base + bank * where.layout.words, config)
 
 
 def _memory_writes(memory: MemoryImage, first: int, config: CoreConfig) -> NDArray[np.uint32]:

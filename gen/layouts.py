@@ -23,9 +23,18 @@ Layouts = Mapping[str, tuple[int, int]]
 
 
 def choose_layouts(
-    network: Network, lanes: int, widest: int, given: Layouts, activity: Activity, problems: Problems
+    network: Network,
+    lanes: int,
+    widest: int,
+    given: Layouts,
+    activity: Activity,
+    problems: Problems,
+    *,
+    output_ascends: bool = False,
 ) -> tuple[Layout, ...]:
     """The layout of every layer, with at most `widest` columns in a word.
+
+    With `output_ascends` the events of the last layer leave in the order of their addresses.
 
     Those of `given` are taken as they are; what is wrong with one of them goes to `problems`. Of the others, the one
     with the fewest estimated cycles in a timestep: the words of a fire pass, and the words that the events walk. Among
@@ -35,6 +44,7 @@ def choose_layouts(
     unknown = sorted(set(given) - set(names))
     problems.require(not unknown, f"layouts are given for {unknown}: these are not layers; there are {names}")
     delicate = _feeds_what_saturates(network)
+    delicate[-1] |= output_ascends
     chosen = []
     for layer, must_ascend in zip(network.layers, delicate, strict=True):
         layout = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from hillock.hw.config import RANGES, CoreConfig
 from hillock.hw.problems import HillockError, Problems
 from hillock.sim.network import INPUT, Decision, Network
+from hillock.sim.plan import Plan
 
 from .layouts import ACTIVITY, Activity, Layouts, choose_layouts
 from .places import ConnectionPlace, LayerPlace, Need, arrange
@@ -27,6 +28,16 @@ class Placement:
     connections: tuple[ConnectionPlace, ...]
     tables: Mapping[str, list[Entry]]
 
+    @property
+    def plan(self) -> Plan:
+        """What a simulation must know of it."""
+        return Plan(self.network, self.config, tuple(layer.layout for layer in self.layers))
+
+    @property
+    def has_two_images(self) -> bool:
+        """Whether there is room for the next image, behind that of the inference under way."""
+        return self.network.image_input and self.config.image_banks == 2
+
 
 def place(
     network: Network, config: CoreConfig, layouts: Layouts | None = None, activity: Activity = ACTIVITY
@@ -41,8 +52,16 @@ def place(
         What the choice of layouts assumes.
     """
     problems = _about(network, config.lanes)
-    chosen = choose_layouts(network, config.lanes, config.columns_per_word, layouts or {}, activity, problems)
-    arranged = arrange(network, chosen, with_tables=config.tables)
+    chosen = choose_layouts(
+        network,
+        config.lanes,
+        config.columns_per_word,
+        layouts or {},
+        activity,
+        problems,
+        output_ascends=bool(config.passes_on),
+    )
+    arranged = arrange(network, chosen, with_tables=config.tables, images=config.image_banks)
     for name in ("potential_bits", "fraction_bits"):
         wanted, given = getattr(network, name), getattr(config, name)
         problems.require(
@@ -81,9 +100,11 @@ def fit(
     bare = CoreConfig(lanes=lanes)
     problems = _about(network, lanes)
     widest = sizes.get("columns_per_word", lanes)
-    chosen = choose_layouts(network, lanes, widest, layouts or {}, activity, problems)
+    chosen = choose_layouts(
+        network, lanes, widest, layouts or {}, activity, problems, output_ascends=bool(sizes.get("passes_on", 0))
+    )
     problems.raise_any()
-    arranged = arrange(network, chosen, with_tables=sizes.get("row_entries", 0) > 0)
+    arranged = arrange(network, chosen, with_tables=sizes.get("row_entries", 0) > 0, images=sizes.get("image_banks", 1))
     fields = {
         **{field: max(RANGES[field][0], needed) for field, (needed, _) in (arranged.needs | _needs(network)).items()},
         "weight_bits": max(4, network.weight_bits),

@@ -73,7 +73,7 @@ class Arrangement:
     needs: dict[str, Need]
 
 
-def arrange(network: Network, layouts: tuple[Layout, ...], *, with_tables: bool) -> Arrangement:
+def arrange(network: Network, layouts: tuple[Layout, ...], *, with_tables: bool, images: int = 1) -> Arrangement:
     """Place every layer and connection behind the one before.
 
     A core without tables runs dense connections between layers of one place; `with_tables` says that there are tables
@@ -105,7 +105,7 @@ def arrange(network: Network, layouts: tuple[Layout, ...], *, with_tables: bool)
                 )
             )
             synapse_words += walk.synapse_words
-    layers, current_words = _place_layers(network, layouts, replay)
+    layers, current_words = _place_layers(network, layouts, replay, images)
 
     def largest(values: list[tuple[str, int]], what: str) -> Need:
         name, value = max(values, key=lambda item: item[1])
@@ -181,7 +181,7 @@ def _replay_regions(network: Network, layouts: tuple[Layout, ...]) -> tuple[dict
 
 
 def _place_layers(
-    network: Network, layouts: tuple[Layout, ...], replay: dict[int, int]
+    network: Network, layouts: tuple[Layout, ...], replay: dict[int, int], images: int
 ) -> tuple[tuple[LayerPlace, ...], int]:
     """(places of the layers, words of current memory); layers without a current share one word of zeros."""
     places = []
@@ -193,6 +193,8 @@ def _place_layers(
         if layer.static:
             load_base, current_base = currents, currents + layout.words
             words *= 2
+        elif layer.current_from_image:
+            words *= images
         elif step == 0:
             if zero is None:
                 zero = currents

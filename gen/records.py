@@ -3,7 +3,7 @@
 from typing import Any
 
 from hillock.hw.registers import CONNECTION_RECORD, LANE_ENTRY, LAYER_RECORD, TABLE_ENTRY, Record
-from hillock.sim.network import Decision, Layer, LeakOrder, Network, ResetMode
+from hillock.sim.network import Decision, Layer, LeakOrder, ResetMode
 
 from .mapping import ConnectionPlace, LayerPlace, Placement
 
@@ -119,8 +119,9 @@ def layer_parameters(record: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def register_fields(network: Network) -> dict[str, int]:
+def register_fields(placement: Placement) -> dict[str, int]:
     """The fields of all registers that an image sets."""
+    network = placement.network
     last, decision = network.layers[-1], network.decision
     return {
         "layers": len(network.layers),
@@ -133,9 +134,8 @@ def register_fields(network: Network) -> dict[str, int]:
         "delay": network.delay,
         "by_potential": decision is Decision.POTENTIAL,
         "none": decision is Decision.NONE,
-        "passes_on": 0,
         "outputs": 0 if decision is Decision.NONE else last.neurons,
-        "image_words": 0,
+        "image_words": placement.layers[0].layout.words if placement.has_two_images else 0,
     }
 
 

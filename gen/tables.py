@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .figures import Simulation
-from .words import fixed, of
+from .words import brief, of
 
 __all__ = ["Compared", "CycleShare", "compared", "cycle_shares", "layer_table", "summary_table", "verdict"]
 
@@ -154,23 +154,23 @@ def layer_table(result: Simulation) -> Table:
             str(layer.layout.shape),
             f"{layer.layout.columns}x{layer.layout.channels}",
             f"{layer.layout.words:,}",
-            fixed(layer.busy_cycles / result.images),
-            fixed(layer.sop / result.images),
-            fixed(layer.spikes / result.images),
+            brief(layer.busy_cycles / result.images),
+            brief(layer.sop / result.images),
+            brief(layer.spikes / result.images),
             f"{100 * layer.utilization:.1f}",
         )
     table.add_section()
     whole = sum(result.cycles)
     busy = sum(layer.busy_cycles for layer in result.layers)
-    table.add_row("between layers", "", "", "", fixed((whole - busy) / result.images), "", "", "")
+    table.add_row("between", "", "", "", brief((whole - busy) / result.images), "", "", "")
     table.add_row(
         "whole core",
         "",
         "",
         f"{sum(layer.layout.words for layer in result.layers):,}",
-        fixed(whole / result.images),
-        fixed(result.sop / result.images),
-        fixed(sum(layer.spikes for layer in result.layers) / result.images),
+        brief(whole / result.images),
+        brief(result.sop / result.images),
+        brief(sum(layer.spikes for layer in result.layers) / result.images),
         f"{100 * result.utilization:.1f}",
     )
     return table

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from hillock.sim.golden import LayerTrace
 from hillock.sim.network import IntArray, Layer
 
+from .words import of
+
 __all__ = ["MOST_CHANNELS", "channels_shown", "picture", "spike_map"]
 
 MOST_CHANNELS = 16
@@ -18,12 +20,13 @@ _LEVELS = 32
 """Shades of grey, black not counted. Places of one shade are one path, which keeps a page with many of them small."""
 
 _ACROSS = 8
+_PICTURE, _TILE = 10, 6  # how wide one may become, in letters
 _GAP = 1
 
 
 def picture(values: NDArray[Any], alt: str) -> Markup:
     """One image [rows, columns] of values from 0 to 1."""
-    return _tiles(values[None], alt, "pixels")
+    return _tiles(values[None], alt, _PICTURE)
 
 
 def channels_shown(layer: Layer, figures: LayerTrace) -> IntArray:
@@ -41,22 +44,15 @@ def spike_map(layer: Layer, figures: LayerTrace) -> tuple[Markup, str]:
     shape = layer.shape
     counts = figures.spikes.sum(axis=0).reshape(shape.height, shape.width, shape.channels)
     channels, largest = channels_shown(layer, figures), int(counts.max())
-    all_of_them = len(channels) == shape.channels
-    which = (
-        f"all {shape.channels} channels"
-        if all_of_them
-        else f"the {len(channels)} most active of {shape.channels} channels"
-    )
-    if shape.channels == 1:
-        which = "its one channel"
-    words = (
-        f"{layer.name}: {shape.height} x {shape.width} places, {which}; white is {largest} spike{'s' * (largest != 1)}"
-    )
+    which = of(shape.channels, "channel")
+    if len(channels) < shape.channels:
+        which = f"the {len(channels)} most active of {which}"
+    words = f"{layer.name}: {shape.height} x {shape.width} places, {which}; white is {of(largest, 'spike')}"
     values = counts[:, :, channels].transpose(2, 0, 1) / max(1, largest)
-    return _tiles(values, f"Spikes by place. {words}, {int(counts.sum()):,} in all.", "map"), words
+    return _tiles(values, f"Spikes by place. {words}, {int(counts.sum()):,} in all.", _TILE), words
 
 
-def _tiles(values: NDArray[Any], alt: str, kind: str) -> Markup:
+def _tiles(values: NDArray[Any], alt: str, widest: int) -> Markup:
     """Pictures [n, rows, columns] of values from 0 to 1, beside and below one another."""
     count, rows, columns = values.shape
     across = min(count, _ACROSS)
@@ -69,8 +65,6 @@ def _tiles(values: NDArray[Any], alt: str, kind: str) -> Markup:
     for level in np.unique(levels[levels > 0]).tolist():
         places = np.argwhere(levels == level).tolist()
         drawn = "".join(f"M{corners[n][0] + x} {corners[n][1] + y}h1v1h-1z" for n, y, x in places)
-        paths.append(f'<path opacity="{f"{level / _LEVELS:.2f}".rstrip("0").rstrip(".")}" d="{drawn}"/>')
-    head = Markup(
-        '<svg class="tiles {}" role="img" viewBox="0 0 {} {}" shape-rendering="crispEdges" aria-label="{}">\n'
-    )
-    return head.format(kind, width, height, alt) + Markup("\n".join(paths)) + Markup("\n</svg>")
+        paths.append(f'<path opacity="{level / _LEVELS:.2g}" d="{drawn}"/>')
+    head = Markup('<svg class="tiles" style="max-width: {}rem" role="img" viewBox="0 0 {} {}" aria-label="{}">\n')
+    return head.format(widest * across, width, height, alt) + Markup("\n".join(paths)) + Markup("\n</svg>")

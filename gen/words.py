@@ -1,6 +1,6 @@
 """Numbers as a reader wants them."""
 
-__all__ = ["fixed", "of", "percent", "rough"]
+__all__ = ["brief", "fixed", "of", "percent", "rough"]
 
 
 def of(count: int, noun: str, ending: str = "s") -> str:
@@ -11,6 +11,11 @@ def of(count: int, noun: str, ending: str = "s") -> str:
 def fixed(value: float) -> str:
     """One decimal below a thousand, none above: what can be read at a glance."""
     return f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def brief(value: float) -> str:
+    """The same, and millions from a million on: for narrow columns."""
+    return fixed(value) if value < 1e6 else f"{value / 1e6:,.2f} M"
 
 
 def percent(share: float, decimals: int = 1) -> str:

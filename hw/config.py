@@ -32,6 +32,8 @@ RANGES = {
     "column_entries": (0, 1 << 14, "entries of the column table"),
     "channel_entries": (0, 1 << 16, "entries of the channel table; 0: no grouped connections"),
     "static_input": (0, 1, "whether input can be held as a current (direct coding)"),
+    "image_banks": (1, 2, "images that the currents hold: with 2 the next is loaded during an inference"),
+    "passes_on": (0, 1, "whether another core comes behind: the next inference then begins without a decision"),
     "classes": (1, 1 << 12, "output neurons that have a spike counter"),
     "input_queue": (4, 1 << 12, "input words that may wait for the core"),
 }
@@ -69,6 +71,8 @@ class CoreConfig:
     column_entries: int = 0
     channel_entries: int = 0
     static_input: int = 0
+    image_banks: int = 1
+    passes_on: int = 0
     classes: int = 16
     input_queue: int = 32
 

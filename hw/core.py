@@ -158,7 +158,6 @@ class Core(wiring.Component):
             sequencer.image.eq(image),
             sequencer.static_input.eq(control.input_mode_is_static if config.static_input else 0),
             sequencer.start.eq(control.start),
-            sequencer.passes_on.eq(control.decision_mode_passes_on),
             control.started.eq(sequencer.begin),
             walker.image_offset.eq(Mux(image & (sequencer.layer == 0), control.image_offset, 0)),
             sequencer.layer_count.eq(control.layers),

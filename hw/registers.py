@@ -188,7 +188,6 @@ REGISTERS = (
         (
             Field("by_potential", 0, 1, "0: the highest count decides; 1: the highest potential of the last layer"),
             Field("none", 1, 1, "1: nothing is decided, the decision is 0 and says that the inference has ended"),
-            Field("passes_on", 2, 1, "1: nor does the next inference wait for that: a core that others come after"),
         ),
     ),
     Register("outputs", 14, Access.RW, _whole("outputs", "channel_count_bits", "neurons of a last layer that decides")),

@@ -48,7 +48,7 @@ class Sequencer(wiring.Component):
         Strobe: the connection takes its tokens from the replay memory.
     output_free, output_reserve : in, out
         The output queue has room for a fire pass; strobe when one of the output layer begins.
-    image, static_input, layer_count, timesteps, passes_on : in
+    image, static_input, layer_count, timesteps : in
         Registers.
     start : in
         An inference of an image may begin.
@@ -90,7 +90,6 @@ class Sequencer(wiring.Component):
                 "start": In(1),
                 "layer_count": In(config.max_layers.bit_length()),
                 "timesteps": In(16),
-                "passes_on": In(1),
                 "inspected_layer": In(layer),
                 "layer_write": In(write_port(config.max_layers, descriptor.size)),
                 "connection_write": In(write_port(config.max_connections, connection.size)),
@@ -240,10 +239,7 @@ class Sequencer(wiring.Component):
                                 ]
                             with m.If(last_layer & last_step):
                                 m.d.sync += [layer.eq(layer), change_left.eq(self.CHANGE_SAME)]
-                                with m.If(self.passes_on):
-                                    m.next = "IDLE"
-                                with m.Else():
-                                    m.next = "FINISH"
+                                m.next = "IDLE" if config.passes_on else "FINISH"
 
             with m.State("FINISH"):
                 with m.If(change_left != 0):

@@ -88,15 +88,16 @@ class Sums:
         count = len(events)
         grid = self._pooled(events.reshape(count, self.source.height, self.source.width, self.source.channels))
         if not self._axes:
-            flat: NDArray[Any] = grid.reshape(count, -1).astype(self.kind) @ matrix
+            flat: NDArray[Any] = grid.reshape(count, self.kept.neurons).astype(self.kind) @ matrix
             return flat
         rows, columns = self._axes
-        groups = len(matrix)
-        under = _spread(grid, rows, columns, self.kind).reshape(count, rows.size, columns.size, groups, -1)
+        groups, taps = matrix.shape[:2]
+        under = _spread(grid, rows, columns, self.kind)
+        under = under.reshape(count, rows.size, columns.size, groups, self.kept.channels // groups)
         windows = sliding_window_view(under, (rows.kernel, columns.kernel), axis=(1, 2))
         windows = windows[:, :: rows.step, :: columns.step].transpose(3, 0, 1, 2, 5, 6, 4)
-        sums: NDArray[Any] = windows.reshape(groups, -1, matrix.shape[1]) @ matrix
-        return sums.transpose(1, 0, 2).reshape(count, -1)
+        sums: NDArray[Any] = windows.reshape(groups, count * rows.after * columns.after, taps) @ matrix
+        return sums.transpose(1, 0, 2).reshape(count, self.target.neurons)
 
     def _pooled(self, grid: NDArray[Any]) -> NDArray[Any]:
         down, across = self.pool

@@ -64,7 +64,10 @@ class TokenStream:
 
     def marker_before(self, stages: int) -> int:
         """When the marker is `stages` stages before the one that leaves: the words behind it may then come."""
-        return int(max(self._given[-1] - stages, self._leaves[-2 - stages] + 1)) if len(self._given) else 0
+        if not len(self._given):
+            return 0
+        alone = (self._given - np.arange(len(self._given))).max() + len(self._given) - 1  # if all leave at once
+        return int(max(alone - stages, self._leaves[-2 - stages] + 1))
 
     def _room(self, index: int) -> int:
         """When the queue of the taker has room for token `index` of those given."""

@@ -86,7 +86,7 @@ class _Graph:
         self.layers: list[Layer] = []
         self.input = self.shape(self.chance(0.15))
         self.shapes: dict[str, Shape] = {INPUT: self.input}
-        self.extreme = self.chance(0.15)
+        self.extreme = self.chance(0.2)
 
     # Drawing
 
@@ -256,6 +256,7 @@ class _Graph:
         reach = (1 << (self.weight_bits - 1)) - 1
         carried = (1 << self.payload_bits) - 1 if source == INPUT or self.graded(source) else 1
         small = max(1, reach // (self.one_of([1, 1, 4, 16]) * (carried if self.chance(0.8) else 1)))
+        small = reach if self.extreme else small
         weights = self.rng.integers(-small - 1, small + 1, shape)
         if self.chance(0.5):
             weights += self.rng.integers(0, small // 2 + 2)
@@ -274,13 +275,13 @@ class _Graph:
         bare = Layer(name=self.name, shape=shape, threshold=1, connections=connections)
         spread = 1 << (self.current_bits - 1 if self.extreme else min(self.current_bits, 8) - 1)
         added = None
-        if currents or self.chance(0.4):
+        if currents or self.chance(0.8 if self.extreme else 0.4):
             size = shape.channels if self.chance(0.5) else shape.neurons
             added = self.rng.integers(-spread if connections else 0, spread, size)
         _, up = event_bounds(self.setting(), bare)
         most = int(np.clip(int(up.max()) + (0 if added is None else int(added.max())), 2, high))
         threshold = min(high, max(1, int(most * self.rng.uniform(0.02, 0.4))))
-        if self.extreme and self.chance(0.3):
+        if self.extreme and self.chance(0.6):
             threshold = high
         mode = self.one_of([ResetMode.SUBTRACT, ResetMode.SUBTRACT, ResetMode.TO_VALUE, ResetMode.EVERY_TIMESTEP])
         lowest = 0 if mode is ResetMode.SUBTRACT else -high - 1 if self.extreme else -threshold

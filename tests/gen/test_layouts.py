@@ -88,6 +88,13 @@ def test_the_layouts_of_some_layers(shape, lanes, layout):
     assert choose(network, lanes) == [layout]
 
 
+def test_no_more_columns_than_are_needed():
+    """28 columns in words of 14; words of 15 or 16 would be as many."""
+    image = Layer(name="image", shape=Shape(1, 28, 28), threshold=255, current_from_image=True)
+    network = Network(name="n", input=image.shape, layers=(image,), decision=Decision.NONE)
+    assert choose(network, 16) == [(1, 14)]
+
+
 def test_a_core_can_limit_the_columns_of_a_word():
     shape = Shape(1, 28, 28)
     network = Network(name="n", input=shape, layers=(layer("out", INPUT, shape, shape),), decision=Decision.NONE)

@@ -163,8 +163,9 @@ class Model:
                 v = sat(v + currents[lane])
                 spike = layer["fires"] and v >= layer["threshold"] and lane < self.neurons(op.word)
                 if spike:
-                    carried = v >> self.config.fraction_bits if layer["graded"] else 1
-                    spikes[lane] = carried & (1 << self.config.payload_bits) - 1
+                    bits = self.config.payload_bits
+                    graded = layer["graded"] and bits > 1
+                    spikes[lane] = v >> self.config.fraction_bits & (1 << bits) - 1 if graded else 1
                 v = reset(leak(v), spike) if layer["leak_first"] else leak(reset(v, spike))
             potentials[lane] = v
         return spikes
@@ -247,7 +248,7 @@ class Expected:
         layer, neurons, last = model.memories["layer"][op.layer], model.neurons(op.word), op.word in model.last
         self.parameters[cycle + array.ADD_STAGE] = model.raw("layer", op.layer)
         if not op.valid:
-            if quiet:
+            if quiet and op.kind in KINDS:
                 wanted = [value if lane == op.lane else 0 for lane, value in enumerate(model.seen(op))]
                 shown = neurons if op.kind is PRELOAD else model.config.lanes
                 self.seen[cycle + array.SEEN_STAGE] = (op.kind, wanted[:shown])
@@ -378,7 +379,7 @@ def test_a_current_is_loaded_integrated_and_latched(seed):
     before = list(model.memories["current"][2])
     compared = run(model, model.array(), [*steps, *looks(model.config.lanes)])
     assert model.memories["current"][2] != before
-    assert (compared["trace"], compared["look FIRE"]) == (1, WORDS * model.config.lanes + 2 * DRAIN - 2 * DRAIN)
+    assert (compared["trace"], compared["look FIRE"]) == (1, WORDS * model.config.lanes)
 
 
 @pytest.mark.parametrize("widths", ["saturating", "static"])

@@ -1,4 +1,4 @@
-"""The batched golden model is the golden model, image for image, and says so where it had to take it one by one."""
+"""The batched golden model is the golden model, image for image, and says where it had to add events one by one."""
 
 import dataclasses
 import re
@@ -12,30 +12,35 @@ from hypothesis import strategies as st
 from hillock.hw.problems import HillockError
 from hillock.sim import batch, golden
 from hillock.sim.batch import BatchResult, run_batch
-from hillock.sim.network import Connection, Decision, Dense, Layer, Network
-from random_networks import random_network
+from hillock.sim.network import INPUT, Connection, Convolution, Decision, Dense, Layer, Network, Shape
+from hillock.sim.stimulus import image_events
+from random_networks import random_graph, random_network
 
 
 def image_network(*weights: np.ndarray | list[list[int]], threshold: int = 100, **changes) -> Network:
     """An encoder and layers behind it; 8-bit potentials, whose range is -128 to 127."""
     pixels = len(weights[0])
     # With these potentials the encoder fires whenever its pixel is at least 100, and is then back at 0.
-    layers = [Layer(name="encoder", neurons=pixels, threshold=100, reset_amount=127, current_from_image=True)]
+    layers = [Layer(name="encoder", shape=Shape(pixels), threshold=100, reset_amount=127, current_from_image=True)]
     for index, matrix in enumerate(weights):
         dense = Dense(np.array(matrix))
         connections = (Connection(layers[-1].name, dense),)
-        layers.append(
-            Layer(name=f"layer{index}", neurons=dense.weights.shape[1], connections=connections, threshold=threshold)
-        )
+        shape = Shape(dense.weights.shape[1])
+        layers.append(Layer(name=f"layer{index}", shape=shape, connections=connections, threshold=threshold))
     values: dict[str, Any] = {"potential_bits": 8, "fraction_bits": 0, "timesteps": 1}
-    return Network(name="n", inputs=pixels, layers=tuple(layers), **(values | changes))
+    return Network(name="n", input=Shape(pixels), layers=tuple(layers), **(values | changes))
+
+
+def given_image(net: Network, image: np.ndarray) -> dict[str, Any]:
+    """What `golden.run` is given where `run_batch` is given an image."""
+    return {"image": image} if net.image_input else {"events": [image_events(image)]}
 
 
 def expected(net: Network, images: np.ndarray) -> dict[str, list]:
     """Every array of a `BatchResult` but `in_order`, from one run of the golden model after another."""
     values: dict[str, list] = {"decisions": [], "counts": [], "spikes": [], "sop": [], "decisions_at": []}
     for image in images:
-        trace = golden.run(net, image=image)
+        trace = golden.run(net, **given_image(net, image))
         values["decisions"].append(trace.decision)
         values["counts"].append(trace.counts.tolist())
         values["sop"].append([layer.sop for layer in trace.layers])
@@ -46,8 +51,8 @@ def expected(net: Network, images: np.ndarray) -> dict[str, list]:
         at = []
         for timesteps in range(1, net.timesteps + 1):
             shorter = dataclasses.replace(net, timesteps=timesteps, delay=min(net.delay, timesteps - 1))
-            counted = timesteps > net.delay or net.decision is Decision.POTENTIAL
-            at.append(golden.run(shorter, image=image).decision if counted else 0)
+            counted = timesteps > net.delay or net.decision is not Decision.COUNT
+            at.append(golden.run(shorter, **given_image(net, image)).decision if counted else 0)
         values["decisions_at"].append(at)
     return values
 
@@ -88,6 +93,31 @@ def test_equals_the_golden_model(draw, neurons, images, widths, skip):
     result = run_batch(net, pixels)
     assert_equal(result, expected(net, pixels))
     assert 0 <= result.in_order <= images
+
+
+@settings(max_examples=150)
+@given(
+    draw=st.integers(0, 2**32 - 1),
+    images=st.integers(1, 4),
+    widths=st.sampled_from([(16, 4, 8, 4), (12, 0, 8, 4), (24, 4, 8, 8), (31, 4, 8, 8), (32, 8, 12, 8)]),
+)
+def test_graphs_equal_the_golden_model(draw, images, widths):
+    potential_bits, fraction_bits, weight_bits, payload_bits = widths
+    rng = np.random.default_rng(draw)
+    net = None
+    while net is None or not (net.image_input or net.static_input):
+        net = random_graph(
+            rng,
+            potential_bits=potential_bits,
+            fraction_bits=fraction_bits,
+            weight_bits=weight_bits,
+            current_bits=potential_bits,
+            payload_bits=payload_bits,
+            reuse_input=True,
+        )
+    brightest = 255 if net.image_input else net.largest_payload
+    pixels = rng.integers(0, brightest + 1, (images, net.inputs)) * (rng.random((images, net.inputs)) < 0.7)
+    assert_equal(run_batch(net, pixels), expected(net, pixels))
 
 
 def test_random_image_networks_saturate_in_some_images_and_not_in_others(seed):
@@ -217,6 +247,46 @@ def test_decision_by_potential_of_images_taken_in_order():
     assert_equal(result, expected(net, images))
 
 
+def static(weights: list[list[int]]) -> Connection:
+    return Connection(INPUT, Dense(np.array(weights)), static=True)
+
+
+def test_static_events_that_could_saturate_are_taken_in_order():
+    # 8 bits: 3 x 31 + 2 x 31 -> 127, 127 - 2 x 31 = 65 is the current; their sum would be 93. Pixel 0 is no event.
+    first = Layer(name="out", shape=Shape(1), threshold=80, connections=(static([[31], [31], [-31], [9]]),))
+    net = Network(
+        name="n", input=Shape(4), layers=(first,), weight_bits=6, potential_bits=8, fraction_bits=0, payload_bits=2
+    )
+    images = np.array([[3, 2, 2, 0], [1, 1, 1, 0]])
+    result = run_batch(net, images)
+    assert result.in_order == 1
+    assert_equal(result, expected(net, images))
+
+
+def test_large_sums_are_exact():
+    # 2^24 + 1 has no place in float32: 300 pixels of 255 and weights up to 2^15 - 1 make sums beyond it.
+    weights = np.full((300, 2), 32767)
+    weights[:, 1] -= np.arange(300)
+    first = Layer(name="out", shape=Shape(2), threshold=1, reset_amount=0, connections=(static(weights.tolist()),))
+    net = Network(
+        name="n",
+        input=Shape(300),
+        layers=(dataclasses.replace(first, fires=False),),
+        weight_bits=16,
+        potential_bits=32,
+        fraction_bits=0,
+        payload_bits=8,
+        timesteps=1,
+        decision=Decision.POTENTIAL,
+    )
+    images = np.random.default_rng(0).integers(1, 128, (3, 300)) * 2 + 1
+    sums = (images @ weights).astype(np.int64)
+    assert (sums > 1 << 24).all()
+    for image, wanted in zip(images, sums, strict=True):
+        assert golden.run(net, **given_image(net, image)).layers[0].potentials.tolist() == [wanted.tolist()]
+    assert_equal(run_batch(net, images), expected(net, images))
+
+
 # Results
 
 
@@ -251,10 +321,19 @@ def test_images_are_taken_in_chunks_that_do_not_show(monkeypatch, seed):
     whole = run_batch(net, images)
     monkeypatch.setattr(batch, "CHUNK", 3)
     done: list[int] = []
-    chunks = run_batch(net, images, done.append)
+    chunks = run_batch(net, images, done.append, threads=2)
     assert done == [3, 3, 1]
     assert chunks.in_order == whole.in_order
     assert_equal(chunks, {name: getattr(whole, name).tolist() for name in expected(net, images[:0])})
+
+
+def test_chunks_of_large_layers_are_small():
+    net = image_network(np.ones((1000, 1), int))
+    kernel = Convolution(np.ones((5, 5, 10, 20), int))
+    wide = Layer(name="wide", shape=Shape(20, 26, 26), threshold=9, connections=(Connection("encoder", kernel),))
+    encoder = dataclasses.replace(net.layers[0], shape=Shape(10, 30, 30))
+    large = Network(name="n", input=encoder.shape, layers=(encoder, wide), decision=Decision.NONE)
+    assert (batch._Batch(net).chunk, batch._Batch(large).chunk) == (500, 6)  # 26 x 26 windows of 250 values
 
 
 def test_no_images():
@@ -291,10 +370,17 @@ def test_wrong_images(images, text):
     refuses(text, image_network([[1], [1]]), images)
 
 
+def test_pixels_that_no_payload_holds():
+    first = Layer(name="out", shape=Shape(1), threshold=9, connections=(static([[1], [1]]),))
+    net = Network(name="n", input=Shape(2), layers=(first,), payload_bits=3)
+    refuses("pixels must be from 0 to 7, not 0 to 8", net, np.array([[0, 8]]))
+
+
 def test_a_network_of_events():
     net = image_network([[1], [1]])
-    events = dataclasses.replace(
-        net,
-        layers=(dataclasses.replace(net.layers[1], connections=(Connection("input", Dense(np.ones((2, 1), int))),)),),
+    fed = dataclasses.replace(net.layers[1], connections=(Connection(INPUT, Dense(np.ones((2, 1), int))),))
+    refuses(
+        "network 'n' takes events in every timestep: run_batch needs a network with image input or static input",
+        dataclasses.replace(net, layers=(fed,)),
+        np.zeros((1, 2), int),
     )
-    refuses("network 'n' takes events: run_batch needs a network with image input", events, np.zeros((1, 2), int))

@@ -1,0 +1,84 @@
+"""A network on several cores in a pipeline: which layers each runs, and everything that is loaded into it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hillock.hw.config import CoreConfig
+from hillock.hw.core import MemoryInit
+from hillock.hw.registers import BUS_ADDRESS_BITS
+from hillock.sim.network import Network
+from hillock.sim.plan import Pipeline
+
+from .image import bus_writes, encode, memory_init
+from .layouts import ACTIVITY, Activity, Layouts
+from .mapping import Placement, fit, place
+from .partition import partition
+
+__all__ = ["PipelinePlacement", "place_pipeline"]
+
+
+@dataclass(frozen=True, eq=False)
+class PipelinePlacement:
+    """A network, and the placement of each of its parts on a core of its own."""
+
+    network: Network
+    cores: tuple[Placement, ...]
+
+    @property
+    def configs(self) -> list[CoreConfig]:
+        """The cores."""
+        return [core.config for core in self.cores]
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What a simulation must know of it."""
+        return Pipeline(self.network, tuple(core.plan for core in self.cores))
+
+    def memory_inits(self) -> list[MemoryInit]:
+        """What each core is generated with."""
+        return [memory_init(encode(core)) for core in self.cores]
+
+    def bus_writes(self) -> NDArray[np.uint32]:
+        """(address, value) rows that load everything into idle cores."""
+        parts = []
+        for number, core in enumerate(self.cores):
+            rows = bus_writes(encode(core), core.config).copy()
+            rows[:, 0] += np.uint32(number << BUS_ADDRESS_BITS)
+            parts.append(rows)
+        return np.concatenate(parts)
+
+
+def place_pipeline(
+    network: Network,
+    cuts: Sequence[int],
+    lanes: Sequence[int],
+    *,
+    layouts: Layouts | None = None,
+    activity: Activity = ACTIVITY,
+    **sizes: int,
+) -> PipelinePlacement:
+    """Place `network` on the smallest cores that hold its parts.
+
+    Parameters
+    ----------
+    cuts : indices of the layers with which the second and later cores begin
+    lanes : lanes of each core
+    layouts, activity : see `mapping.place`
+    sizes : fields of every `CoreConfig`
+    """
+    cores = []
+    parts = partition(network, cuts)
+    for part, count in zip(parts, lanes, strict=True):
+        names = {layer.name for layer in part.layers}
+        given = {name: layout for name, layout in (layouts or {}).items() if name in names}
+        rates = activity
+        if not isinstance(activity, float | int) and part is not parts[0]:
+            before = network.layers[[layer.name for layer in network.layers].index(part.layers[0].name) - 1].name
+            rates = {**activity, "input": activity.get(before, ACTIVITY)}
+        own = {"passes_on": int(part is not parts[-1]), "image_banks": 2 if part.image_input else 1, **sizes}
+        config = fit(part, count, layouts=given, activity=rates, **own)
+        cores.append(place(part, config, given, rates))
+    return PipelinePlacement(network, tuple(cores))

@@ -18,7 +18,7 @@ from .bench_networks import SEED, Net1, bench_network, net_1_c, random_events, r
 from .figures import add_figures, figures_of
 from .image import bus_writes, encode
 from .mapping import Placement, fit, place
-from .simulate import BATCH, Step, in_silence, plan_of, put
+from .simulate import BATCH, Step, in_silence, put
 from .verilog import core_verilog
 
 __all__ = ["DENSITIES", "IMAGES", "LANES", "NET_1_LANES", "run_bench"]
@@ -145,7 +145,7 @@ def _measure(
     done: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
     """The figures of some inferences, each held against the golden model; `given`: arguments of `golden.run`."""
-    network, config, plan = placement.network, placement.config, plan_of(placement)
+    network, config, plan = placement.network, placement.config, placement.plan
     layers = figures_of(plan)
     cycles: list[int] = []
     simulated, seconds = 0, 0.0

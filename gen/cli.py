@@ -51,7 +51,9 @@ class _Steps:
 
 @app.command()
 def sim(
-    model: Annotated[str, typer.Argument(help="A trained network: digits, mnist, or a folder.")] = "digits",
+    model: Annotated[
+        str, typer.Argument(help="A trained network: the name of one in models/, or a folder.")
+    ] = "digits",
     lanes: Annotated[int, typer.Option(help="Weights added per clock cycle.")] = 16,
     images: Annotated[int | None, typer.Option(help="Only the first so many held-out images.")] = None,
     folder: Annotated[Path, typer.Option(help="Where the results go.")] = Path("build/sim"),
@@ -60,9 +62,11 @@ def sim(
 ) -> None:
     """Run held-out images through the compiled gateware and compare everything with the golden model."""
     from .datasets import load_dataset
+    from .figures import write_summary
     from .models import load_model
     from .report import write_report
-    from .simulate import simulate, write_summary
+    from .scores import float_network_of
+    from .simulate import simulate
     from .tables import layer_table, summary_table
 
     loaded = load_model(model)
@@ -73,6 +77,7 @@ def sim(
             loaded.network,
             dataset,
             float_accuracy=loaded.float_accuracy,
+            float_network=float_network_of(model, loaded.network),
             lanes=lanes,
             folder=folder,
             cache=folder.parent / "verilator",
@@ -110,26 +115,32 @@ def train(model: Annotated[str, typer.Argument(help="digits or mnist.")] = "digi
 @app.command()
 def bench(
     folder: Annotated[Path, typer.Option(help="Where the results go.")] = Path("build/bench"),
-    lanes: Annotated[list[int] | None, typer.Option(help="Numbers of lanes to measure; may be given again.")] = None,
+    lanes: Annotated[list[int] | None, typer.Option(help="Lanes for 784-128-10; may be given again.")] = None,
+    net_1_lanes: Annotated[list[int] | None, typer.Option(help="Lanes for Net 1 C; may be given again.")] = None,
+    images: Annotated[int, typer.Option(min=1, help="Images through Net 1 C.")] = 4,
     as_json: Json = False,
 ) -> None:
-    """Measure cycles, lane utilization and speed of 784-128-10 at five input densities."""
-    from .bench import LANES, bench_table, run_bench
+    """Measure cycles, lane utilization and speed: 784-128-10 at five input densities, and Net 1 C."""
+    from .bench import LANES, NET_1_LANES, run_bench
+    from .bench_tables import bench_tables
 
     steps = _Steps(quiet=as_json)
     with steps.progress:
-        result = run_bench(folder, lanes=tuple(lanes or LANES), step=steps)
+        result = run_bench(
+            folder, lanes=lanes or LANES, net_1_lanes=net_1_lanes or NET_1_LANES, images=images, step=steps
+        )
     if as_json:
         print(json.dumps(result, indent=2))
     else:
-        for table in bench_table(result):
+        for table in bench_tables(result):
             Console().print(table)
         Console().print(f"written: {folder / 'summary.json'}", highlight=False)
 
 
 @app.command()
 def synth(
-    lanes: Annotated[list[int] | None, typer.Option(help="Lanes; may be given again, as may the next two.")] = None,
+    lanes: Annotated[list[int] | None, typer.Option(help="Lanes; may be given again, as may the next three.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="The core that fits a model, instead of sizes.")] = None,
     depth: Annotated[list[int] | None, typer.Option(help="Words of synapse memory.")] = None,
     potential_bits: Annotated[list[int] | None, typer.Option(help="Width of a membrane potential.")] = None,
     seed: Annotated[int, typer.Option(help="Of place and route.")] = 1,
@@ -141,21 +152,31 @@ def synth(
     """Synthesize, place and route the core alone for an LFE5U-85F: area, clock and critical path."""
     from hillock.hw.config import CoreConfig
 
+    from .mapping import fit
+    from .models import load_model
     from .silicon import render, update_document
     from .synth import Progress as Steps
     from .synth import synthesize
 
-    configs = [
-        CoreConfig(lanes=count, synapse_words=words, potential_bits=bits)
-        for count, words, bits in product(lanes or [16], depth or [1024], potential_bits or [16])
-    ]
+    if model and (depth or potential_bits):
+        raise HillockError("synth: a model says its sizes itself: give --model, or --depth and --potential-bits")
+    if model:
+        cores = [(fit(load_model(name).network, count), name) for name, count in product(model, lanes or [16])]
+    else:
+        cores = [
+            (CoreConfig(lanes=count, synapse_words=words, potential_bits=bits), "any")
+            for count, words, bits in product(lanes or [16], depth or [1024], potential_bits or [16])
+        ]
     steps = Steps(None if as_json else Console(stderr=True))
     results = []
-    for config in configs:
+    for config, made_for in cores:
         steps.note(
-            f"{config.lanes} lanes, {config.synapse_words} synapse words, {config.potential_bits}-bit potentials"
+            f"{made_for}: {config.lanes} lanes, {config.synapse_words} synapse words, {config.potential_bits}-bit "
+            f"potentials"
         )
-        results.append(synthesize(config, folder=folder, seed=seed, frequency=frequency, progress=steps))
+        results.append(
+            synthesize(config, made_for=made_for, folder=folder, seed=seed, frequency=frequency, progress=steps)
+        )
     if record:
         update_document(record, results)
     if as_json:

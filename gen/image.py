@@ -62,7 +62,7 @@ class Images:
 
 def encode(placement: Placement) -> Images:
     """The images of a placed network. What a placement accepts can be represented, so nothing is refused here."""
-    network, config = placement.network, placement.config
+    config = placement.config
     records = record_fields(placement)
     memories = {}
     for name in memory_names(config):

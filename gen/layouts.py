@@ -34,11 +34,10 @@ def choose_layouts(
 ) -> tuple[Layout, ...]:
     """The layout of every layer, with at most `widest` columns in a word.
 
-    With `output_ascends` the events of the last layer leave in the order of their addresses.
-
     Those of `given` are taken as they are; what is wrong with one of them goes to `problems`. Of the others, the one
     with the fewest estimated cycles in a timestep: the words of a fire pass, and the words that the events walk. Among
-    equals it is the one with the fewest synapse words, then with the most channels in a word.
+    equals it is the one with the fewest synapse words, then with the most channels in a word. With `output_ascends` the
+    events of the last layer leave in the order of their addresses.
     """
     names = [layer.name for layer in network.layers]
     unknown = sorted(set(given) - set(names))
@@ -89,7 +88,7 @@ def _given(
     good &= problems.require(
         result.ascending or not must_ascend,
         f"{about} must have one column in a word, or all {shape.channels} channels: a layer that listens may saturate, "
-        f"so its events must be in order",
+        f"or is on another core, so its events must be in order",
     )
     return result if good else None
 

@@ -1,6 +1,6 @@
 """A network on several cores in a pipeline: which layers each runs, and everything that is loaded into it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hillock.hw.config import CoreConfig
 from hillock.hw.core import MemoryInit
 from hillock.hw.registers import BUS_ADDRESS_BITS
-from hillock.sim.network import Network
+from hillock.sim.network import INPUT, Network
 from hillock.sim.plan import Pipeline
 
 from .image import bus_writes, encode, memory_init
@@ -17,7 +17,7 @@ from .layouts import ACTIVITY, Activity, Layouts
 from .mapping import Placement, fit, place
 from .partition import partition
 
-__all__ = ["PipelinePlacement", "place_pipeline"]
+__all__ = ["PipelinePlacement", "part_activity", "place_pipeline"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +74,17 @@ def place_pipeline(
     for part, count in zip(parts, lanes, strict=True):
         names = {layer.name for layer in part.layers}
         given = {name: layout for name, layout in (layouts or {}).items() if name in names}
-        rates = activity
-        if not isinstance(activity, float | int) and part is not parts[0]:
-            before = network.layers[[layer.name for layer in network.layers].index(part.layers[0].name) - 1].name
-            rates = {**activity, "input": activity.get(before, ACTIVITY)}
+        rates = part_activity(network, part, activity)
         own = {"passes_on": int(part is not parts[-1]), "image_banks": 2 if part.image_input else 1, **sizes}
         config = fit(part, count, layouts=given, activity=rates, **own)
         cores.append(place(part, config, given, rates))
     return PipelinePlacement(network, tuple(cores))
+
+
+def part_activity(network: Network, part: Network, activity: Activity) -> Activity:
+    """`activity` as a part of the network sees it: the input of a later part is a layer of the whole."""
+    names = [layer.name for layer in network.layers]
+    first = names.index(part.layers[0].name)
+    if first == 0 or not isinstance(activity, Mapping):
+        return activity
+    return {**activity, INPUT: activity.get(names[first - 1], ACTIVITY)}

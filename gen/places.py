@@ -77,7 +77,7 @@ def arrange(network: Network, layouts: tuple[Layout, ...], *, with_tables: bool,
     """Place every layer and connection behind the one before.
 
     A core without tables runs dense connections between layers of one place; `with_tables` says that there are tables
-    all the same.
+    all the same. `images` is how many input images the current memory holds.
     """
     grids = [("the input", network.input), *((f"layer {layer.name!r}", layer.shape) for layer in network.layers)]
     with_tables |= any(not shape.flat for _, shape in grids)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hillock.hw.problems import Problems
 from hillock.sim.bounds import PIXEL_MAX, may_saturate, potential_bounds
-from hillock.sim.network import INPUT, Connection, Decision, IntArray, Layer, Network
+from hillock.sim.network import INPUT, Connection, Decision, Dense, IntArray, Layer, Network, Shape
 from hillock.sim.network_rules import MAX_TIMESTEPS
 
 from .convert import SpikingLayer, SpikingNetwork
@@ -54,11 +54,11 @@ def quantize(
     problems = Problems(f"quantisation of {network.name!r}")
     _check(network, weight_bits, potential_bits, fraction_bits, timesteps, preload, weight_percentile, problems)
     width = potential_bits or _WIDEST
-    charge = round(preload * PIXEL_MAX)
+    charge, shape = round(preload * PIXEL_MAX), _encoder_shape(network)
     layers = [
         Layer(
             name=ENCODER,
-            shape=network.input,
+            shape=shape,
             threshold=PIXEL_MAX,
             reset_amount=PIXEL_MAX,
             preload=charge,
@@ -87,7 +87,7 @@ def quantize(
     problems.raise_any()
     result = Network(
         name=network.name,
-        input=network.input,
+        input=shape,
         layers=tuple(layers),
         weight_bits=weight_bits,
         potential_bits=width,
@@ -151,6 +151,14 @@ def _check(
             largest > 0, f"layer {layer.name!r}: its weights must not all be 0 up to weight_percentile, and they are"
         )
     problems.raise_any()
+
+
+def _encoder_shape(network: SpikingNetwork) -> Shape:
+    """That of the image; or its pixels as one place where only dense layers listen, which packs them more tightly."""
+    listeners = [part for layer in network.layers for part in layer.connections if part.source == INPUT]
+    if all(isinstance(part.synapses, Dense) and part.pool == (1, 1) for part in listeners):
+        return Shape(network.input.neurons)
+    return network.input
 
 
 def _quantize_layer(

@@ -1,6 +1,7 @@
 """What the outputs of a network are worth: how often it decides right, or how far its image is from the one given."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -9,9 +10,11 @@ from hillock.sim.golden import Trace
 from hillock.sim.network import Decision, IntArray, Network
 
 from .datasets import Dataset
+from .float_file import load_float
 from .float_network import FloatArray, FloatNetwork
+from .models import MODELS
 
-__all__ = ["Score", "image_error", "image_of", "score_of"]
+__all__ = ["Score", "float_network_of", "image_error", "image_of", "score_of"]
 
 
 @dataclass
@@ -89,6 +92,14 @@ def score_of(
         outputs = image_of(float_network, dataset.test_images)
         of_float = round(float(image_error(outputs, dataset.test_images).mean()), 6)
     return Score("mse", nothing, of_float)
+
+
+def float_network_of(model: str, network: Network) -> FloatNetwork | None:
+    """The float network that `model` was made from, where its outputs are needed: nothing is decided by `network`."""
+    if network.decision is not Decision.NONE:
+        return None
+    folder = Path(model) if Path(model).is_dir() else MODELS / model
+    return load_float(folder / "float.npz")
 
 
 def image_of(network: FloatNetwork, images: IntArray) -> FloatArray:

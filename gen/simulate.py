@@ -11,7 +11,6 @@ from hillock.hw.problems import HillockError
 from hillock.sim import golden, harness
 from hillock.sim.compare import compare
 from hillock.sim.network import IntArray, Network
-from hillock.sim.plan import Plan
 from hillock.sim.stimulus import Steps, check_events, image_events
 from hillock.sim.timing import time_inference
 
@@ -24,7 +23,7 @@ from .mapping import Placement, fit, place
 from .scores import image_of, score_of
 from .verilog import core_verilog
 
-__all__ = ["Step", "in_silence", "inference_of", "plan_of", "put", "simulate", "take"]
+__all__ = ["Step", "in_silence", "inference_of", "put", "simulate", "take"]
 
 BATCH = 10
 """Images that the compiled program is given at a time: how often the progress bar moves."""
@@ -36,11 +35,6 @@ Step = Callable[[str, int], Callable[[int], None]]
 def in_silence(text: str, total: int) -> Callable[[int], None]:
     """A `Step` that tells nobody."""
     return lambda done: None
-
-
-def plan_of(placement: Placement) -> Plan:
-    """What the simulation must know of a placed network."""
-    return Plan(placement.network, placement.config, tuple(layer.layout for layer in placement.layers))
 
 
 def inference_of(network: Network, pixels: IntArray) -> dict[str, Any]:
@@ -102,7 +96,7 @@ def simulate(
     program = harness.build(verilog, placement.config, cache)
     done(1)
 
-    plan = plan_of(placement)
+    plan = placement.plan
     score = score_of(plan.network, dataset, float_accuracy, float_network)
     result = Simulation(plan, dataset, score, layers=figures_of(plan))
     done = step("images through the gateware, all compared", count)

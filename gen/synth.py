@@ -72,6 +72,8 @@ class SynthesisResult:
     Attributes
     ----------
     config : CoreConfig
+    made_for : str
+        The model whose network the core fits, or "any" where its sizes were given.
     seed, frequency : int, float
         Of place and route; the frequency asked for, in MHz.
     tools : dict
@@ -85,6 +87,7 @@ class SynthesisResult:
     """
 
     config: CoreConfig
+    made_for: str
     seed: int
     frequency: float
     tools: dict[str, str]
@@ -130,12 +133,18 @@ class SynthesisResult:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "SynthesisResult":
         """The result that `as_dict` gave these values."""
-        kept = {name: values[name] for name in ("seed", "frequency", "tools", "cells", "placed", "fmax")}
+        kept = {name: values[name] for name in ("made_for", "seed", "frequency", "tools", "cells", "placed", "fmax")}
         return cls(config=CoreConfig(**values["config"]), path=tuple(Hop(**hop) for hop in values["path"]), **kept)
 
 
 def synthesize(
-    config: CoreConfig, *, folder: Path, seed: int = 1, frequency: float = FREQUENCY, progress: Progress | None = None
+    config: CoreConfig,
+    *,
+    made_for: str = "any",
+    folder: Path,
+    seed: int = 1,
+    frequency: float = FREQUENCY,
+    progress: Progress | None = None,
 ) -> SynthesisResult:
     """Put the core alone, without trace ports, through Yosys and nextpnr.
 
@@ -147,7 +156,7 @@ def synthesize(
     tools = {tool.package: tool_version(tool) for tool in (YOSYS, NEXTPNR_ECP5)}
     script = (
         f"read_verilog core.v; scratchpad -set abc9.D {round(_LOGIC_SHARE * 1e6 / frequency)}; "
-        "synth_ecp5 -nowidelut -top core -json core.json; tee -q -o cells.json stat -json"
+        "synth_ecp5 -nowidelut -top accelerator -json core.json; tee -q -o cells.json stat -json"
     )
     options = [
         "--85k",
@@ -167,6 +176,7 @@ def synthesize(
     identity = {
         "verilog": hashlib.sha256(verilog.encode()).hexdigest(),
         "config": config.as_dict(),
+        "made_for": made_for,
         "tools": tools,
         "yosys": script,
         "nextpnr": options,
@@ -193,6 +203,7 @@ def synthesize(
     placed, fmax, path = read_placement(read_output(place / "placement.json", NEXTPNR_ECP5))
     result = SynthesisResult(
         config=config,
+        made_for=made_for,
         seed=seed,
         frequency=frequency,
         tools=tools,

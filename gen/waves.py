@@ -17,7 +17,9 @@ from hillock.hw.formats import Operation
 from hillock.hw.problems import Problems
 from hillock.hw.sequencer import Sequencer
 
-__all__ = ["GROUPS", "Shown", "Variable", "variables", "write_gtkw"]
+from .wave_groups import BEGIN, GROUPS
+
+__all__ = ["Variable", "variables", "write_gtkw"]
 
 
 @dataclass(frozen=True)
@@ -35,105 +37,10 @@ class Variable:
         return f"{self.scope}.{_BACKSLASH if '.' in self.name else ''}{self.name}{self.bits}"
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A signal in view. `names`, "states" or "operations": its values have names, which are shown instead."""
-
-    name: str
-    format: str
-    names: str | None = None
-
-
 _BEFORE = 10  # time units, two a cycle, by which the view begins before the inference
 _ZOOM = -3.5  # in GTKWave's measure: some thirty cycles across the window
 _BACKSLASH = "\\"
-_BEGIN = "TOP.core.sequencer.begin"
-
-
-def _all(scope: str, format: str, *names: str) -> tuple[Shown, ...]:
-    return tuple(Shown(f"{scope}.{name}", format) for name in names)
-
-
-def _stream(scope: str, name: str) -> tuple[Shown, ...]:
-    """A stream of tokens."""
-    return (
-        *_all(scope, "bin", f"{name}__valid", f"{name}__ready", f"{name}__payload.marker"),
-        *_all(scope, "dec", f"{name}__payload.address"),
-    )
-
-
-GROUPS: tuple[tuple[str, tuple[Shown, ...]], ...] = (
-    (
-        "clock and bus",
-        (
-            *_all("TOP", "bin", "clk", "rst", "bus__stb", "bus__we", "bus__ack"),
-            *_all("TOP", "hex", "bus__adr", "bus__dat_w"),
-            *_all("TOP.core.control", "bin", "start"),
-        ),
-    ),
-    ("input events", _stream("TOP.core", "inputs")),
-    (
-        "sequencer (timestep 0: preload)",
-        (
-            *_all("TOP.core.sequencer", "bin", "begin", "busy"),
-            *_all("TOP.core.sequencer", "dec", "timestep", "layer"),
-            Shown("TOP.core.sequencer.fsm_state", "dec", "states"),
-            *_all("TOP.core.sequencer", "bin", "token.marker"),
-            *_all("TOP.core.sequencer", "dec", "token.address"),
-            *_all("TOP.core.sequencer", "bin", "finished"),
-        ),
-    ),
-    (
-        "operation",
-        (
-            *_all("TOP.core.sequencer", "bin", "valid"),
-            Shown("TOP.core.sequencer.operation.kind", "dec", "operations"),
-            *_all("TOP.core.sequencer", "dec", "operation.word", "operation.potential_word", "synapse_word"),
-        ),
-    ),
-    (
-        "lane 0, by pipeline stage",
-        (
-            *_all("TOP.core.array", "signed", "held2_0", "operand2_0", "sum2_0", "sum3_0", "base3_0", "sum4_0"),
-            *_all("TOP.core.array", "signed", "reset4_0", "kept5_0", "leak5_0", "result5_0"),
-        ),
-    ),
-    (
-        "parameters of the layer in stage 2",
-        (
-            *_all("TOP.core.array", "dec", "neuron.threshold", "neuron.leak_shift"),
-            *_all("TOP.core.array", "signed", "neuron.preload", "neuron.reset_amount"),
-        ),
-    ),
-    (
-        "spikes of a fire pass",
-        (
-            *_all("TOP.core.array", "bin", "spikes_valid"),
-            *_all("TOP.core.array", "dec", "spikes.word"),
-            *_all("TOP.core.array", "hex", "spikes.spikes"),
-        ),
-    ),
-    ("spikes to the next layer", _stream("TOP.core.sequencer", "spikes")),
-    ("output spikes", _stream("TOP.core", "spikes")),
-    (
-        "trace: what is compared",
-        (
-            *_all("TOP", "bin", "trace_valid"),
-            *_all("TOP", "dec", "trace_layer", "trace_word"),
-            *_all("TOP", "hex", "trace_spikes"),
-            *_all("TOP.core", "signed", "trace_potentials[0]"),
-        ),
-    ),
-    (
-        "decision",
-        (
-            *_all("TOP", "bin", "decision__valid", "decision__ready"),
-            *_all("TOP", "dec", "decision__payload"),
-            *_all("TOP.core.control", "dec", "cycles"),
-        ),
-    ),
-)
-"""What is in view, from top to bottom: heading and signals."""
+_NO_BITS = "[-1:0]"  # what the Verilog of a signal of width 0 says
 
 
 def variables(lines: Iterable[str]) -> dict[str, Variable]:
@@ -153,7 +60,8 @@ def variables(lines: Iterable[str]) -> dict[str, Variable]:
             if joined and not bits:
                 name, bits = joined.groups()
             scope = ".".join(scopes)
-            found[f"{scope}.{name}"] = Variable(scope, name, bits, code)
+            if bits != _NO_BITS:
+                found[f"{scope}.{name}"] = Variable(scope, name, bits, code)
         elif words[:1] == ["$enddefinitions"]:
             break
     return found
@@ -172,9 +80,9 @@ def write_gtkw(vcd: Path) -> Path:
         problems = Problems(f"waveforms {vcd.name}")
         for _, shown in GROUPS:
             for signal in shown:
-                problems.require(signal.name in known, _missing(signal.name, known))
+                problems.require(signal.optional or signal.name in known, _missing(signal.name, known))
         problems.raise_any()
-        start = _first_time(lines, known[_BEGIN].code)
+        start = _first_time(lines, known[BEGIN].code)
 
     filters = {"states": _states(), "operations": {kind.value: name for name, kind in Operation.__members__.items()}}
     for name, values in filters.items():
@@ -191,8 +99,11 @@ def write_gtkw(vcd: Path) -> Path:
     save.signals_width(390)
     save.sst_expanded(False)
     for heading, shown in GROUPS:
+        there = [signal for signal in shown if signal.name in known]
+        if not there:
+            continue
         with save.group(heading):
-            for signal in shown:
+            for signal in there:
                 save.trace(
                     known[signal.name].in_gtkwave,
                     known[signal.name].name.replace(".", " "),  # of a label with a dot GTKWave shows but the end
@@ -237,7 +148,7 @@ def _first_time(lines: Iterable[str], code: str) -> int:
 
 def _states() -> dict[int, str]:
     """Names of the sequencer's states by their encoding, asked of the sequencer itself."""
-    state = Fragment.get(Sequencer(CoreConfig(), descriptors=[]), None).find_generated("fsm").state
+    state = Fragment.get(Sequencer(CoreConfig(), descriptors=[], connections=[]), None).find_generated("fsm").state
     names: dict[int, str] = {}
     for value in range(1 << len(state)):
         with suppress(KeyError):  # an encoding that no state has

@@ -14,7 +14,7 @@ from hillock.gen.figures import Simulation, figures_of
 from hillock.gen.float_network import FloatLayer, FloatNetwork
 from hillock.gen.mapping import fit, place
 from hillock.gen.scores import score_of
-from hillock.gen.simulate import inference_of, plan_of, take
+from hillock.gen.simulate import inference_of, take
 from hillock.sim import golden
 from hillock.sim.harness import Measured
 from hillock.sim.network import INPUT, Connection, Decision, Dense, Layer, Network, Shape
@@ -84,7 +84,7 @@ def small_simulation(
     labels = rng.integers(0, network.layers[-1].neurons, held_out)
     shape = (1, network.inputs) if network.input.channels > 1 else (network.input.height, network.input.width)
     dataset = Dataset("random", pixels, labels, pixels.copy(), labels.copy(), shape)
-    plan = plan_of(place(network, fit(network, LANES)))
+    plan = place(network, fit(network, LANES)).plan
     result = Simulation(
         plan,
         dataset,

@@ -549,6 +549,14 @@ def test_an_input_image_is_written_to_the_currents_of_the_first_layer():
     assert wanted == 0x20002FF
 
 
+def test_the_second_of_two_images_lies_behind_the_first():
+    placement = image_placement(Shape(4), 3, image_banks=2)
+    pixels = np.array([255, 1, 128, 7])
+    assert settings_of(encode(placement))["image_words"] == 2
+    assert image_writes(pixels, placement, 1).tolist() == [[4 << 22 | 32, 0x20002FF], [4 << 22 | 48, 7]]
+    assert np.array_equal(image_writes(pixels, placement, 0), image_writes(pixels, placement))
+
+
 def test_an_input_image_of_places_is_written_by_their_layout():
     """2x5 pixels on 3 lanes: words of 3 and of 2 columns."""
     placement = image_placement(Shape(1, 2, 5), 3)

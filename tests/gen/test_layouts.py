@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hillock.gen.layouts import ACTIVITY, Activity, Layouts, choose_layouts
+from hillock.gen.mapping import fit, place
 from hillock.gen.synapse_words import synapse_words
 from hillock.hw.problems import HillockError, Problems
 from hillock.sim.bounds import may_saturate
@@ -150,6 +151,14 @@ def test_events_are_in_order_where_a_layer_that_listens_may_saturate():
     assert choose(heard(127), 6, activity=0.0) == [(4, 1), (3, 1)]
 
 
+def test_events_are_in_order_where_they_go_to_another_core():
+    network = Network(name="n", input=GRID, layers=(over_grid(),), decision=Decision.NONE)
+    assert fit(network, 6, activity=0.0).columns_per_word == 3
+    core = fit(network, 6, activity=0.0, passes_on=1)
+    assert core.columns_per_word == 1
+    assert place(network, core, activity=0.0).layers[0].layout == Layout(GRID, 6, 4, 1)
+
+
 # Layouts that are given
 
 
@@ -194,7 +203,7 @@ def test_a_layout_with_more_columns_than_the_core_can():
 def test_a_layout_that_would_change_the_result():
     text = (
         "layer 'grid': layout (2, 3) must have one column in a word, or all 4 channels: a layer that listens may "
-        "saturate, so its events must be in order"
+        "saturate, or is on another core, so its events must be in order"
     )
     refuses(heard(127), {"grid": (2, 3)}, text)
 

@@ -162,6 +162,18 @@ def test_the_image_has_its_own_words():
     assert fit(network, 4).current_words == 3
 
 
+def test_room_for_two_images():
+    network = with_layers(ENCODER, layer("out", 5, 3, "encoder"))
+    core = fit(network, 4, image_banks=2)
+    placement = place(network, core)
+    assert core.current_words == 5
+    assert [where.current_base for where in placement.layers] == [0, 4]
+    assert placement.has_two_images
+    assert not place(network, fit(network, 4)).has_two_images
+    assert not place(NETWORK, fit(NETWORK, 4, image_banks=2)).has_two_images  # there are no images
+    refuses(network, dataclasses.replace(core, current_words=4), short(5, "current words", "current_words", 4))
+
+
 @pytest.mark.parametrize("given_currents", [None, np.ones(7, int)])
 def test_what_static_input_is_added_to_lies_before_what_it_becomes(given_currents):
     static = dataclasses.replace(HIDDEN.connections[0], static=True)
@@ -321,8 +333,8 @@ LEAST = {
 
 
 def test_every_size_is_chosen():
-    """All but what is the network's or the caller's, what layouts choose, and the input queue."""
-    others = {"lanes", "potential_bits", "fraction_bits", "columns_per_word", "input_queue"}
+    """All but what is the network's or the caller's, and what layouts choose."""
+    others = {"lanes", "potential_bits", "fraction_bits", "columns_per_word", "input_queue", "image_banks", "passes_on"}
     assert LEAST.keys() | others == RANGES.keys()
 
 

@@ -120,6 +120,20 @@ def test_all_connections_of_a_layer_share_a_scale():
     assert (quantized.decision, last.threshold) == (Decision.NONE, 508)
 
 
+@pytest.mark.parametrize(
+    ("connection", "flat"),
+    [
+        (Connection(INPUT, Dense(np.ones((12, 2)))), True),
+        (Connection(INPUT, Dense(np.ones((2, 2))), pool=(2, 3)), False),
+        (Connection(INPUT, Convolution(np.ones((2, 3, 2, 2)))), False),
+    ],
+)
+def test_image_keeps_its_places_only_where_they_matter(connection, flat):
+    one = SpikingLayer(name="one", shape=Shape(2), connections=(connection,), biases=np.zeros(2))
+    network, _ = quantize(SpikingNetwork("net", Shape(2, 2, 3), (one,)))
+    assert network.input == network.layers[0].shape == (Shape(12) if flat else Shape(2, 2, 3))
+
+
 def test_narrowest_width_that_is_safe():
     network, report = quantize(SMALL, potential_bits=None)
     assert network.potential_bits == report.potential_bits == 17

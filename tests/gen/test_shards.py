@@ -42,7 +42,7 @@ def test_any_executor_does(executor, tmp_path):
 
 def test_processes(tmp_path):
     """As many as were asked for, none of them this one."""
-    pieces = [Piece(number, tmp_path) for number in range(12)]
+    pieces = [Piece(number, tmp_path, seconds=0.2) for number in range(8)]
     with processes(2) as workers:
         assert in_order(run_shards(square, pieces, workers)) == squares(pieces)
         assert workers.count() == 2

@@ -7,10 +7,33 @@ import pytest
 
 from hillock.gen import waves
 from hillock.gen.verilog import core_verilog
+from hillock.gen.wave_groups import GROUPS
 from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError
 
 BODY = "#0\n0!\n#7\n1!\n#9\n0!\n"  # `begin`, which has the identifier !, is 1 from 7 to 9
+
+
+PLAIN = CoreConfig(lanes=2, max_layers=2, max_channels=8, potential_words=8, synapse_words=16, classes=4)
+FULL = CoreConfig(
+    lanes=4,
+    payload_bits=2,
+    max_layers=4,
+    max_channels=8,
+    max_height=4,
+    max_width=4,
+    columns_per_word=2,
+    potential_words=16,
+    synapse_words=64,
+    current_words=16,
+    replay_words=16,
+    row_entries=8,
+    column_entries=8,
+    channel_entries=8,
+    static_input=1,
+    classes=4,
+)
+"""A core that has everything."""
 
 
 def header(config: CoreConfig) -> list[str]:
@@ -19,29 +42,33 @@ def header(config: CoreConfig) -> list[str]:
     ports: list[str] = []
     for found in re.finditer(r"^module (\S+) ?\(.*?^endmodule", core_verilog(config), re.MULTILINE | re.DOTALL):
         module = found[1].lstrip("\\")
-        pattern = r"^  (input|output|wire|reg) (?:signed )?(\[\d+:0\] )?(\S+)"
+        pattern = r"^  (input|output|wire|reg) (?:signed )?(\[-?\d+:0\] )?(\S+)"
         for kind, bits, name in re.findall(pattern, found[0], re.MULTILINE):
             declared.setdefault(module, {})[name.strip("\\;")] = bits
-            if module == "core" and kind in ("input", "output"):
+            if module == "accelerator" and kind in ("input", "output"):
                 ports.append(name.strip("\\;"))
 
     def variables(module: str, names: Iterable[str]) -> Iterator[str]:
         for name in names:
             bits = declared[module][name]
-            yield f"$var wire {int(bits[1:-4]) + 1 if bits else 1} {'!' if name == 'begin' else '#'} {name} {bits}$end"
+            code = "!" if (module, name) == ("accelerator.core0.sequencer", "begin") else "#"
+            yield f"$var wire {int(bits[1:-4]) + 1 if bits else 1} {code} {name} {bits}$end"
 
-    lines = ["$timescale 1ps $end", "$scope module TOP $end", *variables("core", ports), "$scope module core $end"]
-    lines += variables("core", declared["core"])
-    for module in declared:
-        if module.count(".") == 1:
-            lines += [f"$scope module {module.partition('.')[2]} $end", *variables(module, declared[module])]
-            lines += ["$upscope $end"]
-    return [*lines, "$upscope $end", "$upscope $end", "$enddefinitions $end"]
+    def scope(module: str) -> Iterator[str]:
+        yield f"$scope module {module.rpartition('.')[2]} $end"
+        yield from variables(module, declared[module])
+        for other in declared:
+            if other.rpartition(".")[0] == module:
+                yield from scope(other)
+        yield "$upscope $end"
+
+    top = ["$timescale 1ps $end", "$scope module TOP $end", *variables("accelerator", ports)]
+    return [*top, *scope("accelerator"), "$upscope $end", "$enddefinitions $end"]
 
 
 @pytest.fixture(scope="module")
 def lines():
-    return header(CoreConfig(lanes=2, max_layers=2, max_neurons=8, potential_words=8, synapse_words=16, classes=4))
+    return header(FULL)
 
 
 @pytest.fixture
@@ -55,22 +82,34 @@ def test_every_signal_is_one_of_the_gateware(vcd, tmp_path):
     path = waves.write_gtkw(vcd)
     assert path == tmp_path / "waves.gtkw"
     text = path.read_text()
-    assert "+{held2_0} TOP.core.array.held2_0[15:0]\n" in text
-    assert "+{operation kind} TOP.core.sequencer.\\operation.kind[1:0]\n" in text
+    assert "+{held2_0} TOP.accelerator.core0.array.held2_0[15:0]\n" in text
+    assert "+{operation kind} TOP.accelerator.core0.walker.\\operation.kind[2:0]\n" in text
     assert "+{clk} TOP.clk\n" in text
     assert [line for line in text.splitlines() if line.startswith("-")] == [
-        f"-{heading}" for heading, _ in waves.GROUPS for _ in range(2)
+        f"-{heading}" for heading, _ in GROUPS for _ in range(2)
     ]
-    assert text.count("+{") == sum(len(shown) for _, shown in waves.GROUPS)
+    # A core that has everything has all of them, those that are optional too.
+    assert text.count("+{") == sum(len(shown) for _, shown in GROUPS)
+
+
+def test_what_a_core_does_not_have_is_left_out(vcd):
+    vcd.write_text("\n".join(header(PLAIN)) + "\n" + BODY)
+    text = waves.write_gtkw(vcd).read_text()
+    left_out = [signal.name for _, shown in GROUPS for signal in shown if signal.optional]
+    assert text.count("+{") == sum(len(shown) for _, shown in GROUPS) - len(left_out)
+    assert "-spikes that were kept" not in text
+    assert "payload channel" in text
+    assert not re.search(r"payload (row|column|payload)}", text)
 
 
 def test_a_renamed_signal_is_an_error(lines, vcd):
     vcd.write_text("\n".join(lines).replace(" held2_", " held_").replace(" fsm_state ", " state "))
     message = (
         r"^waveforms waves\.vcd: 2 problems\n"
-        r"  - no signal TOP\.core\.sequencer\.fsm_state, which the save file is to show; did you mean \S+\?\n"
-        r"  - no signal TOP\.core\.array\.held2_0, which the save file is to show; did you mean "
-        r"TOP\.core\.array\.held_0\?$"
+        r"  - no signal TOP\.accelerator\.core0\.sequencer\.fsm_state, which the save file is to show; did you mean "
+        r"\S+\?\n"
+        r"  - no signal TOP\.accelerator\.core0\.array\.held2_0, which the save file is to show; did you mean "
+        r"TOP\.accelerator\.core0\.array\.held_0\?$"
     )
     with pytest.raises(HillockError, match=message):
         waves.write_gtkw(vcd)
@@ -89,10 +128,10 @@ def test_what_is_written_can_be_moved_and_has_no_date(vcd, tmp_path):
 
 def test_states_and_operations_have_their_names(vcd, tmp_path):
     waves.write_gtkw(vcd)
-    assert (tmp_path / "waves.operations.txt").read_text() == "0 INTEGRATE\n1 FIRE\n2 PRELOAD\n"
+    assert (tmp_path / "waves.operations.txt").read_text() == "0 INTEGRATE\n1 FIRE\n2 PRELOAD\n3 LOAD\n4 LATCH\n"
     states = (tmp_path / "waves.states.txt").read_text().splitlines()
     assert states[0] == "0 IDLE"
-    assert {line.split()[1] for line in states} == {"IDLE", "CHANGE", "TAKE", "WALK", "FINISH"}
+    assert {line.split()[1] for line in states} == {"IDLE", "CHANGE", "WALK", "PASS", "FINISH"}
 
 
 def test_the_view_begins_with_the_inference(vcd):
@@ -117,7 +156,7 @@ def test_names_that_gtkwave_refuses_are_mended_in_place(lines, vcd):
 def test_variables_in_both_ways_of_declaring_a_range():
     found = waves.variables([
         "$scope module TOP $end", " $scope module a $end", "  $var wire 16 ab x[3] [15:0] $end",
-        "  $var wire 16 ac y[15:0] $end", " $upscope $end", " $var wire 1 ad z $end", "$enddefinitions $end",
+        "  $var wire 16 ac y[15:0] $end", "  $var wire 2 af empty [-1:0] $end", " $upscope $end", " $var wire 1 ad z $end", "$enddefinitions $end",
         "$var wire 1 ae beyond $end",
     ])  # fmt: skip
     assert [(name, variable.bits, variable.code) for name, variable in found.items()] == [

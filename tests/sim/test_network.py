@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hillock.hw.problems import HillockError
-from hillock.sim.network import INPUT, Connection, Decision, Dense, Layer, LeakOrder, Network, ResetMode
+from hillock.sim.network import INPUT, Connection, Decision, Dense, Layer, LeakOrder, Network, ResetMode, Shape
 
 
 def weights(pre: int, post: int, value: int = 1) -> Dense:
@@ -18,12 +18,12 @@ def weights(pre: int, post: int, value: int = 1) -> Dense:
 def layer(**changes) -> Layer:
     """A layer of 2 neurons, fed by 3 input addresses."""
     connections = (Connection(INPUT, weights(3, 2)),)
-    values: dict[str, Any] = {"name": "out", "neurons": 2, "threshold": 9, "connections": connections}
+    values: dict[str, Any] = {"name": "out", "shape": Shape(2), "threshold": 9, "connections": connections}
     return Layer(**(values | changes))
 
 
 def network(*layers: Layer, **changes) -> Network:
-    values: dict[str, Any] = {"name": "n", "inputs": 3, "layers": layers or (layer(),)}
+    values: dict[str, Any] = {"name": "n", "input": Shape(3), "layers": layers or (layer(),)}
     return Network(**(values | changes))
 
 
@@ -41,7 +41,7 @@ def test_makes_a_network_of_events():
 
 
 def test_makes_a_network_of_images():
-    encoder = Layer(name="encoder", neurons=3, threshold=255, reset_amount=255, current_from_image=True)
+    encoder = Layer(name="encoder", shape=Shape(3), threshold=255, reset_amount=255, current_from_image=True)
     assert network(encoder, layer(connections=(Connection("encoder", weights(3, 2)),))).image_input
 
 
@@ -178,7 +178,7 @@ def test_image_of_another_size():
 def test_currents_beside_the_image():
     refuses(
         "layer 'out': currents and current_from_image cannot both be given",
-        Layer(name="out", neurons=3, threshold=1, currents=np.zeros(3, int), current_from_image=True),
+        Layer(name="out", shape=Shape(3), threshold=1, currents=np.zeros(3, int), current_from_image=True),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from .words import brief, of
+from .words import fixed, of
 
 __all__ = ["bench_tables"]
 
@@ -36,31 +36,33 @@ def _dense_table(result: dict[str, Any]) -> Table:
 
 
 def _net_1_table(net: dict[str, Any]) -> Table:
-    """Layers down, cores across."""
-    rows = net["rows"]
+    """A section for each core, a row for each layer."""
     table = Table(
-        title=f"Net 1 C, T = {net['timesteps']}: mean of {of(net['images'], 'image')}, by layer and core",
-        box=box.SIMPLE_HEAD,
+        title=f"Net 1 C, T = {net['timesteps']}: mean of {of(net['images'], 'image')}",
+        box=box.SIMPLE,
         pad_edge=False,
-        caption=f"Weights: {net['weights']}; input: {net['data']}. Utilization is that of a layer's own cycles, and of "
-        f"all cycles of the core; words hold columns x channels.",
+        caption=f"Weights: {net['weights']}; input: {net['data']}.\n"
+        f"word: columns x channels of the neurons that share one; utilization of a layer's own cycles.",
     )
+    table.add_column("lanes", justify="right")
     table.add_column("layer")
-    table.add_column("grid", justify="right")
-    table.add_column("active\n%", justify="right")
-    for row in rows:
-        table.add_column(f"{row['lanes']} lanes\ncycles", justify="right")
-        table.add_column("word\nutil.", justify="right")
-    for index, layer in enumerate(rows[0]["layers"] if rows else []):
-        cells = [layer["name"], layer["grid"], f"{100 * layer['activity']:.1f}"]
-        for row in rows:
-            mine = row["layers"][index]
-            cells.append(brief(mine["cycles_per_image"]))
-            cells.append(f"{mine['columns_per_word']}x{mine['channels_per_word']}\n{mine['lane_utilization']:.3f}")
-        table.add_row(*cells)
-    table.add_section()
-    totals = [[brief(row["cycles_per_image"]), f"{row['lane_utilization']:.3f}"] for row in rows]
-    table.add_row("whole core", "", "", *(cell for total in totals for cell in total))
+    for heading in ("grid", "word", "words", "active %", "cycles", "lane util."):
+        table.add_column(heading, justify="right")
+    for row in net["rows"]:
+        for layer in row["layers"]:
+            table.add_row(
+                "",
+                layer["name"],
+                layer["grid"],
+                f"{layer['columns_per_word']}x{layer['channels_per_word']}",
+                f"{layer['words']:,}",
+                f"{100 * layer['activity']:.1f}",
+                fixed(layer["cycles_per_image"]),
+                f"{layer['lane_utilization']:.3f}",
+            )
+        whole = fixed(row["cycles_per_image"]), f"{row['lane_utilization']:.3f}"
+        table.add_row(str(row["lanes"]), "whole core", "", "", "", "", *whole)
+        table.add_section()
     return table
 
 

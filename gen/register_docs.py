@@ -43,6 +43,7 @@ EXAMPLE = CoreConfig(
     column_entries=256,
     channel_entries=256,
     static_input=1,
+    image_banks=2,
 )
 """A core with every memory that there can be: its numbers are those of the page."""
 
@@ -184,7 +185,10 @@ and a marker once. A word is, from its lowest bits, channel, column, row, payloa
 and marker. The bus has no part in it.
 
 **Run an inference on an image.** With `input_mode.image`, write the pixels into the current words of the first layer,
-one to a lane, then 1 to `control` ({_address("control")}).
+one to a lane, then 1 to `control` ({_address("control")}). Where there are two banks of images, `image_words` is the
+length of one, and `control.bank` says which holds the image: the next image can be written into the other, and
+started, while an inference runs. It then begins when that has ended; until it does, `status.pending` is 1, and neither
+bank can be written.
 
 **Wait.** Poll `status` ({_address("status")}) until `done` is 1 and `busy` is 0. `done` rises with the decision, and
 `busy` falls when the decision has been taken at the port `decision`: if nothing listens there, tie its `ready` high.
@@ -195,8 +199,9 @@ The `done` of an inference stays until the next one begins.
 word arrives, so read before you send on. The final potentials are in the region `potentials`.
 
 **While an inference runs** the registers can be read; the other regions read as 0. Writes are refused and set
-`load_while_running`, but for two: `control.abort` gives up the inference, with all input and output that waits, and a
-write to `error` ({_address("error")}) clears the bits that are written as ones."""
+`load_while_running`, but for the next image and its start, and for two more: `control.abort` gives up the inference,
+with all input and output that waits and a start that is pending, and a write to `error` ({_address("error")}) clears
+the bits that are written as ones."""
 
 
 def _regions(config: CoreConfig) -> str:

@@ -254,6 +254,8 @@ class Core(wiring.Component):
             walker.descriptor.eq(sequencer.descriptor),
             walker.connection.eq(sequencer.connection),
             walker.pass_kind.eq(sequencer.pass_kind),
+            walker.one_word_pass.eq(sequencer.one_word_pass),
+            walker.one_word_tap.eq(sequencer.one_word_tap),
             sequencer.pass_done.eq(walker.done),
             array.operation.eq(walker.operation),
             array.valid.eq(walker.valid),

@@ -148,6 +148,9 @@ class NeuronArray(wiring.Component):
         repeated1, repeats2, repeated2 = Signal(), Signal(), Signal(lanes)
         m.d.comb += integrates2.eq(valid[2] & (op[2].kind == Operation.INTEGRATE))
         m.d.comb += repeats2.eq((integrates2 & (op[2].potential_word == op[1].potential_word)) | int(config.one_word))
+        if config.static_input:
+            with m.If(op[1].kind == Operation.LOAD):
+                m.d.comb += repeats2.eq(0)
         m.d.sync += repeated1.eq(integrates2 & (op[2].potential_word == op[0].potential_word))
 
         integrates1, shows_operand1, shows_potential1 = Signal(), Signal(), Signal()

@@ -39,9 +39,9 @@ class Sequencer(wiring.Component):
     decoded, requests : in stream, out stream
         What the decoder makes of them, and what the walker is to do: the same, and the passes of layers without tokens.
         A marker waits for room in the queue that the spikes of its pass go to.
-    layer, descriptor, connection, pass_kind : out
-        The layer and the connection at hand, and what a pass over the layer does. While idle, the descriptor of
-        `inspected_layer`, three cycles later; when finished, that of the last layer.
+    layer, descriptor, connection, pass_kind, one_word_pass, one_word_tap : out
+        The layer and the connection at hand, and what a pass over the layer does, see `Walker`. While idle, the
+        descriptor of `inspected_layer`, three cycles later; when finished, that of the last layer.
     pass_done : in
         Strobe: the last word of a pass is under way.
     replay_begin : out
@@ -79,6 +79,8 @@ class Sequencer(wiring.Component):
                 "descriptor": Out(descriptor),
                 "connection": Out(connection),
                 "pass_kind": Out(Operation),
+                "one_word_pass": Out(1),
+                "one_word_tap": Out(1),
                 "decoded": In(stream.Signature(request_layout(config))),
                 "requests": Out(stream.Signature(request_layout(config))),
                 "pass_done": In(1),
@@ -196,6 +198,8 @@ class Sequencer(wiring.Component):
                     change_left.eq(change_left - 1),
                     descriptor.eq(record),
                     connection.eq(found),
+                    self.one_word_pass.eq(record.channel_words == 1),
+                    self.one_word_tap.eq(found.words == 1),
                     walks.eq(walked),
                     fires_outward.eq(record.is_output & runs),
                 ]

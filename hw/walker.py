@@ -1,6 +1,6 @@
 """Walks: one operation on one potential word in every cycle, by additions alone. `docs/walks.md`."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,8 +22,8 @@ class Walker(wiring.Component):
         See `formats.request_layout`.
     layer, descriptor, connection : in
         What the requests belong to. They must not change while a walk is under way.
-    pass_kind : in
-        What a pass does.
+    pass_kind, one_word_pass, one_word_tap : in
+        What a pass does; whether a place has one potential word, and whether a tap has.
     done : out
         Strobe: the last word of a pass is under way.
     operation, valid, shows : out
@@ -48,6 +48,8 @@ class Walker(wiring.Component):
                 "descriptor": In(descriptor_layout(config)),
                 "connection": In(connection_layout(config)),
                 "pass_kind": In(Operation),
+                "one_word_pass": In(1),
+                "one_word_tap": In(1),
                 "done": Out(1),
                 "operation": Out(operation),
                 "valid": Out(1),
@@ -64,79 +66,81 @@ class Walker(wiring.Component):
         m = Module()
         descriptor, connection = self.descriptor, self.connection
         request = self.requests.payload
-        loads, marker = Signal(), request.marker
+        loads, marker, nothing = Signal(), request.marker, Signal()
+        m.d.comb += nothing.eq(request.nothing & ~marker)
 
         # Three loops, one within the other: words of a tap (of a place), taps of a row, rows. `last_word` and so on:
-        # the word under way is the last of its loop. What a request says is loaded whenever it could be taken: whether
-        # there is one is known late, and matters only to `active`.
+        # the word under way is the last of its loop; `ends_row` and `last`, of two of them and of all. All are computed
+        # a cycle ahead, and on a core without tables there is one loop. What a request says is loaded whenever it could
+        # be taken: whether there is one is known late, and matters only to `active`.
+        grids = self._config.tables
         active, empty, is_pass = Signal(), Signal(), Signal()
-        last_word, last_column, last_row, last = Signal(), Signal(), Signal(), Signal()
+        last_word, last_column, last_row = Signal(), Signal(init=1), Signal(init=1)
+        ends_row, last = Signal(), Signal()
+        next_word, next_column, next_row = Signal(), Signal(init=1), Signal(init=1)
         words_left = Signal.like(descriptor.channel_words)
-        columns_left = Signal(max(8, len(descriptor.column_words)))
-        rows_left = Signal(max(8, len(descriptor.rows)))
-        words, columns = Signal.like(words_left), Signal.like(columns_left)
-        m.d.comb += [
-            last.eq(last_word & last_column & last_row),
-            loads.eq(~active | last),
-            self.requests.ready.eq(loads),
-            self.done.eq(active & is_pass & last),
-            words.eq(Mux(Mux(loads, marker, is_pass), descriptor.channel_words, connection.words)),
-        ]
-        started_columns = Signal.like(columns)
-        m.d.comb += columns.eq(Mux(loads, Mux(marker, descriptor.column_words, request.columns), started_columns))
-        with m.If(loads):
-            rows = Mux(marker, descriptor.rows, request.rows)
-            m.d.sync += [
-                active.eq(self.requests.valid),
-                empty.eq(request.nothing & ~marker),
-                is_pass.eq(marker),
-                started_columns.eq(columns),
-                rows_left.eq(rows),
-                last_row.eq((rows == 1) | (request.nothing & ~marker)),
-            ]
-        with m.Elif(last_word & last_column):
-            m.d.sync += [rows_left.eq(rows_left - 1), last_row.eq(rows_left == 2)]
-
-        with m.If(loads | (last_word & last_column)):
-            m.d.sync += [columns_left.eq(columns), last_column.eq(columns == 1)]
-        with m.Elif(last_word):
-            m.d.sync += [columns_left.eq(columns_left - 1), last_column.eq(columns_left == 2)]
+        m.d.comb += [loads.eq(~active | last), self.requests.ready.eq(loads), self.done.eq(active & is_pass & last)]
+        for_pass = Signal()
+        m.d.comb += for_pass.eq(Mux(loads, marker, is_pass))
         with m.If(loads | last_word):
-            m.d.sync += [words_left.eq(words), last_word.eq(words == 1)]
+            m.d.comb += next_word.eq(Mux(for_pass, self.one_word_pass, self.one_word_tap) | (loads & nothing))
+            m.d.sync += words_left.eq(Mux(for_pass, descriptor.channel_words, connection.words))
         with m.Else():
-            m.d.sync += [words_left.eq(words_left - 1), last_word.eq(words_left == 2)]
-        with m.If(loads & request.nothing & ~marker):
-            m.d.sync += [last_column.eq(1), last_word.eq(1)]
+            m.d.comb += next_word.eq(words_left == 2)
+            m.d.sync += words_left.eq(words_left - 1)
+        if grids:
+            self._elaborate_grid(
+                m, loads, nothing, last_word, ends_row, (last_column, last_row), (next_column, next_row)
+            )
+        m.d.sync += [
+            last_word.eq(next_word),
+            ends_row.eq(next_word & next_column),
+            last.eq(next_word & next_column & next_row),
+        ]
+        with m.If(loads):
+            m.d.sync += [active.eq(self.requests.valid), empty.eq(nothing), is_pass.eq(marker)]
 
         # Potential words of a pass follow one another; those of an event's walk skip what the event does not reach.
-        potential, potential_row = Signal.like(request.potential), Signal.like(request.potential)
-        synapse, synapse_row = Signal.like(request.synapse), Signal.like(request.synapse)
-        next_row = last_word & last_column & ~is_pass
-        potential_step = Mux(
-            loads,
-            Mux(marker, 0, request.potential_offset),
-            Mux(~last_word | is_pass, 1, Mux(last_column, connection.row_step, connection.column_step)),
-        )
-        potential_from = Mux(loads, Mux(marker, descriptor.potential_base, request.potential), potential)
-        synapse_step = Mux(
-            loads,
-            request.synapse_offset,
-            Mux(
-                ~last_word,
-                connection.synapse_step,
-                Mux(last_column, connection.synapse_row_step, connection.synapse_column_step),
-            ),
-        )
+        potential, synapse = Signal.like(request.potential), Signal.like(request.synapse)
         next_potential, next_synapse = Signal.like(potential), Signal.like(synapse)
+        potential_from, synapse_from, potential_step, synapse_step = (
+            potential,
+            synapse,
+            Const(1),
+            connection.synapse_step,
+        )
+        if grids:
+            potential_row, synapse_row = Signal.like(potential), Signal.like(synapse)
+            potential_step, synapse_step = Signal.like(potential), Signal.like(synapse)
+            m.d.sync += [
+                potential_step.eq(
+                    Mux(~next_word | for_pass, 1, Mux(next_column, connection.row_step, connection.column_step))
+                ),
+                synapse_step.eq(
+                    Mux(
+                        ~next_word,
+                        connection.synapse_step,
+                        Mux(next_column, connection.synapse_row_step, connection.synapse_column_step),
+                    )
+                ),
+            ]
+            with m.If(loads | (ends_row & ~is_pass)):
+                m.d.sync += [potential_row.eq(next_potential), synapse_row.eq(next_synapse)]
+            potential_from = Mux(ends_row & ~is_pass, potential_row, potential)
+            synapse_from = Mux(ends_row, synapse_row, synapse)
         m.d.comb += [
-            next_potential.eq(Mux(~loads & next_row, potential_row, potential_from) + potential_step),
-            next_synapse.eq(Mux(loads, request.synapse, Mux(next_row, synapse_row, synapse)) + synapse_step),
+            next_potential.eq(
+                Mux(loads, Mux(marker, descriptor.potential_base, request.potential), potential_from)
+                + Mux(loads, Mux(marker, 0, request.potential_offset), potential_step)
+            ),
+            next_synapse.eq(
+                Mux(loads, request.synapse, synapse_from) + Mux(loads, request.synapse_offset, synapse_step)
+            ),
         ]
-        m.d.sync += [potential.eq(next_potential), synapse.eq(next_synapse)]
-        with m.If(loads | next_row):
-            m.d.sync += [potential_row.eq(next_potential), synapse_row.eq(next_synapse)]
-        with m.If(self.idle):
-            m.d.sync += synapse.eq(self.inspected_synapse_word)
+        m.d.sync += [
+            potential.eq(next_potential),
+            synapse.eq(Mux(self.idle, self.inspected_synapse_word, next_synapse)),
+        ]
         m.d.comb += self.synapse_word.eq(synapse)
 
         # Of a pass: the place of the first lane, and the current word.
@@ -167,7 +171,7 @@ class Walker(wiring.Component):
             ]
             with m.If(last_word):
                 m.d.sync += column.eq(Mux(last_column, 0, column + descriptor.columns))
-            with m.If(last_word & last_column):
+            with m.If(ends_row):
                 m.d.sync += row.eq(row + 1)
         fires = is_pass & (self.pass_kind == Operation.FIRE)
         m.d.comb += [
@@ -193,3 +197,38 @@ class Walker(wiring.Component):
             self.shows.eq(self.idle),
         ]
         return m
+
+    def _elaborate_grid(
+        self,
+        m: Module,
+        loads: Value,
+        nothing: Value,
+        last_word: Value,
+        ends_row: Value,
+        last: tuple[Signal, Signal],
+        following: tuple[Signal, Signal],
+    ) -> None:
+        """The outer two loops: whether column and row of the word under way, and of the next one, are the last."""
+        request, descriptor = self.requests.payload, self.descriptor
+        columns_left = Signal(max(8, len(descriptor.column_words)))
+        rows_left = Signal(max(8, len(descriptor.rows)))
+        columns, rows = Signal.like(columns_left), Signal.like(rows_left)
+        started = Signal.like(columns)
+        m.d.comb += [
+            columns.eq(Mux(loads, Mux(request.marker, descriptor.column_words, request.columns), started)),
+            rows.eq(Mux(request.marker, descriptor.rows, request.rows)),
+            Cat(following).eq(Cat(last)),
+        ]
+        with m.If(loads):
+            m.d.comb += following[1].eq((rows == 1) | nothing)
+            m.d.sync += [rows_left.eq(rows), started.eq(columns)]
+        with m.Elif(ends_row):
+            m.d.comb += following[1].eq(rows_left == 2)
+            m.d.sync += rows_left.eq(rows_left - 1)
+        with m.If(loads | ends_row):
+            m.d.comb += following[0].eq((columns == 1) | (loads & nothing))
+            m.d.sync += columns_left.eq(columns)
+        with m.Elif(last_word):
+            m.d.comb += following[0].eq(columns_left == 2)
+            m.d.sync += columns_left.eq(columns_left - 1)
+        m.d.sync += Cat(last).eq(Cat(following))

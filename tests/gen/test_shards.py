@@ -118,7 +118,8 @@ def test_a_worker_is_given_no_more_than_it_and_the_next(tmp_path):
             slow.waiting.pop(0).set_result(1)
         return 3
 
-    list(run_shards(square, [Piece(number, tmp_path) for number in range(20)], Workers(slow, count)))
+    pieces = [Piece(number, tmp_path) for number in range(20)]
+    assert len(list(run_shards(square, pieces, Workers(slow, count), patience=0.01))) == 20
     assert max(most) == 6
 
 

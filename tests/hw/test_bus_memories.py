@@ -121,6 +121,54 @@ def test_while_busy_nothing_is_written():
     on_bus(test)
 
 
+def test_while_busy_an_image_is_loaded_into_the_bank_that_is_not_in_use():
+    """And nothing else; not into either while a start is pending."""
+    words = 3
+
+    async def write(bus, index):
+        """Whether a word of the currents was written, or refused."""
+        for part in range(slices(memory_shape("currents", ODD)[1])):
+            await bus.access(word_at("currents", index, part, ODD), 1)
+        await bus.cycle()
+        found, errors = bus.words.copy(), await bus.errors()
+        bus.words.clear()
+        assert errors == (set() if found else {"load_while_running"})
+        assert [(name, address) for name, address, _ in found] == [("currents", index)] * len(found)
+        return bool(found)
+
+    async def begin(bus, bank):
+        bus.ask(at("control"), 1 | bank << 2)
+        await bus.cycle()
+        bus.set(started=1)
+        await bus.cycle()
+        bus.set(started=0, busy=1)
+        bus.release()
+
+    async def test(bus):
+        await bus.access(at("input_mode"), 1)
+        await bus.access(at("image_words"), words)
+        for bank in (0, 1, 0):
+            bus.set(busy=0)
+            assert all([await write(bus, index) for index in range(8)])
+            await begin(bus, bank)
+            spare = range(words * (1 - bank), words * (2 - bank))
+            assert [index for index in range(8) if await write(bus, index)] == list(spare)
+            for name in ("synapses", "layers"):
+                await bus.access(word_at(name, 0, 0, ODD), 1)
+                assert await bus.errors() == {"load_while_running"}
+            await bus.access(at("control"), 1)  # pending now
+            assert not any([await write(bus, index) for index in range(8)])
+            bus.set(started=1)
+            await bus.cycle()
+            bus.set(started=0)
+        bus.set(busy=0)
+        await bus.access(at("image_words"), 0)  # one bank only
+        await begin(bus, 0)
+        assert not any([await write(bus, index) for index in range(8)])
+
+    on_bus(test)
+
+
 def test_while_busy_the_registers_can_be_read_and_the_memories_read_as_0():
     async def test(bus):
         bus.set(record=ALL_ONES, lane_value=5, count=5, cycles=77)

@@ -32,6 +32,8 @@ RANGES = {
     "column_entries": (0, 16384, "entries of the column table"),
     "channel_entries": (0, 65536, "entries of the channel table; 0: no grouped connections"),
     "static_input": (0, 1, "whether input can be held as a current (direct coding)"),
+    "image_banks": (1, 2, "images that the currents hold: with 2 the next is loaded during an inference"),
+    "passes_on": (0, 1, "whether another core comes behind: the next inference then begins without a decision"),
     "classes": (1, 4096, "output neurons that have a spike counter"),
     "input_queue": (4, 4096, "input words that may wait for the core"),
 }
@@ -218,6 +220,11 @@ def test_what_a_core_has(changes, tables, grouped, column_lanes, cycles):
     config = CoreConfig(**changes)
     assert (config.tables, config.grouped, config.column_lanes) == (tables, grouped, column_lanes)
     assert config.decode_cycles == cycles
+
+
+@pytest.mark.parametrize(("words", "one_word"), [(1, True), (2, False)])
+def test_one_word_of_potentials(words, one_word):
+    assert CoreConfig(potential_words=words).one_word is one_word
 
 
 @pytest.mark.parametrize(("lanes", "bits"), [(1, 4), (8, 4), (16, 4), (17, 5), (64, 6), (65, 7), (128, 7)])

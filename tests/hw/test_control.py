@@ -41,6 +41,7 @@ SETTINGS = {
     "delay": {"delay": 0},
     "decision_mode": {"by_potential": 0, "none": 0},
     "outputs": {"outputs": 1},
+    "image_words": {"image_words": 0},
 }
 """The registers that the host sets, field by field, and what they hold unless told otherwise."""
 
@@ -167,8 +168,8 @@ def test_every_register_of_the_table(config, seed):
                 "geometry": {name: getattr(config, name) for name in
                              ("lanes", "weight_bits", "potential_bits", "fraction_bits")},
                 "capacity": {name: getattr(config, name) for name in ("max_layers", "classes")},
-                "control": {"start": 0, "abort": 0},
-                "status": {"busy": shown["busy"], "done": shown["done"]},
+                "control": {"start": 0, "abort": 0, "bank": 0},
+                "status": {"busy": shown["busy"], "done": shown["done"], "pending": 0},
                 "error": {"error": 0},
                 "decision": {"decision": shown["decision"]},
                 "cycles": {"cycles": shown["cycles"]},
@@ -200,7 +201,7 @@ def test_every_register_of_the_table(config, seed):
 
 def test_registers_begin_with_what_the_core_is_made_with():
     given = {"layers": 3, "input_mode": 3, "input_channels": 42, "input_grid": 4 << 16 | 6, "timesteps": 1000,
-             "delay": 7, "decision_mode": 2, "outputs": 10}  # fmt: skip
+             "delay": 7, "decision_mode": 2, "outputs": 10, "image_words": 3}  # fmt: skip
 
     async def test(bus):
         for name, value in given.items():
@@ -212,29 +213,84 @@ def test_registers_begin_with_what_the_core_is_made_with():
 
 
 @pytest.mark.parametrize(
-    ("value", "busy", "image", "strobes", "errors"),
+    ("value", "image", "strobes", "errors"),
     [
-        (0, 0, 1, set(), set()),
-        (1, 0, 1, {"start"}, set()),
-        (1, 1, 1, set(), {"start_refused"}),
-        (1, 0, 0, set(), {"start_refused"}),
-        (1, 1, 0, set(), {"start_refused"}),
-        (2, 0, 1, {"abort"}, set()),
-        (2, 1, 0, {"abort"}, set()),
-        (3, 0, 1, {"abort"}, set()),  # giving up wins
-        (3, 1, 0, {"abort"}, set()),
-        (0xFFFFFFFC, 0, 1, set(), set()),
+        (0, 1, set(), set()),
+        (1, 1, {"start"}, set()),
+        (5, 1, {"start"}, set()),
+        (1, 0, set(), {"start_refused"}),
+        (2, 1, {"abort"}, set()),
+        (2, 0, {"abort"}, set()),
+        (3, 1, {"abort"}, set()),  # giving up wins
+        (7, 0, {"abort"}, set()),
+        (0xFFFFFFFC, 1, set(), set()),
     ],
 )
+@pytest.mark.parametrize("busy", [0, 1])
 def test_control(value, busy, image, strobes, errors):
-    """Strobes of one cycle, that of the acknowledgement."""
+    """From the cycle of the acknowledgement on."""
 
     async def test(bus):
         await bus.access(at("input_mode"), image)
         bus.set(busy=busy)
         await bus.access(at("control"), value)
         assert bus.strobes == dict.fromkeys(strobes, WRITE_CYCLES)
+        _, _, start, abort = await bus.cycle()
+        assert (start, abort) == ("start" in strobes, 0)
         assert await bus.errors() == errors
+
+    on_bus(test)
+
+
+def test_a_start_lasts_until_the_inference_begins():
+    """In the cycle in which it is written, or later; what is written meanwhile is refused. The bank comes with it."""
+
+    async def start(bus, value, waits):
+        bus.ask(at("control"), value)
+        assert (await bus.cycle())[2] == 0
+        for cycle in range(waits + 1):
+            bus.set(started=cycle == waits)
+            ack, _, start, _ = await bus.cycle()
+            assert (ack, start) == (cycle == 0, 1)
+            bus.release()
+        bus.set(started=0)
+        offset = bus.ctx.get(bus.dut.image_offset)
+        assert (await bus.cycle())[2] == 0
+        return offset
+
+    async def test(bus):
+        await bus.access(at("input_mode"), 1)
+        await bus.access(at("image_words"), 3)
+        for value, offset in ((1, 0), (5, 3), (5, 3), (1, 0)):
+            for waits in (0, 1, 7):
+                assert await start(bus, value, waits) == offset
+        assert await bus.access(at("status")) == 0
+        assert await bus.errors() == set()
+
+        bus.set(busy=1)
+        await bus.access(at("control"), 5)
+        assert await bus.access(at("status")) == 5  # busy and pending
+        await bus.access(at("control"), 1)
+        assert await bus.errors() == {"start_refused"}
+        bus.set(started=1)
+        await bus.cycle()
+        bus.set(started=0)
+        assert bus.ctx.get(bus.dut.image_offset) == 3  # what was refused changed nothing
+        assert await bus.access(at("status")) == 1
+
+    on_bus(test)
+
+
+def test_a_start_that_is_given_up():
+    async def test(bus):
+        await bus.access(at("input_mode"), 1)
+        bus.set(busy=1)
+        await bus.access(at("control"), 1)
+        await bus.access(at("control"), 2)
+        assert bus.strobes == {"start": WRITE_CYCLES, "abort": WRITE_CYCLES}  # both are seen, and the core is reset
+        assert (await bus.cycle())[2] == 0
+        assert await bus.access(at("status")) == 1
+        assert await bus.errors() == set()
 
     on_bus(test)
 

@@ -40,7 +40,7 @@ SIZES = {
 
 
 class Op(NamedTuple):
-    """What is at the port in one cycle. Without `valid` it is a look."""
+    """What is at the port in one cycle. It may not be valid; then `shows` says whether it is a look."""
 
     kind: Any  # an Operation
     word: int
@@ -49,6 +49,7 @@ class Op(NamedTuple):
     current: int = 0
     payload: int = 1
     valid: bool = True
+    shows: bool = False
     lane: int = 0  # the one that a look shows
 
     @property
@@ -81,14 +82,14 @@ def integer(value, bits):
 class Model:
     """What the memories hold, drawn at random, and what the operations make of it."""
 
-    def __init__(self, widths, rng):
-        self.config = config = CoreConfig(**WIDTHS[widths], **SIZES)
+    def __init__(self, widths, rng, **sizes):
+        self.config = config = CoreConfig(**(WIDTHS[widths] | SIZES | sizes))
         self.rng = rng
         self.kinds = KINDS + MOVES * config.static_input
         self.low, self.high = -(1 << config.potential_bits - 1), (1 << config.potential_bits - 1) - 1
-        self.depths = {"layer": LAYERS, "synapse": SYNAPSES, "current": WORDS}
+        self.depths = {"layer": config.max_layers, "synapse": SYNAPSES, "current": WORDS}
         self.memories = {name: [self.draw(name) for _ in range(words)] for name, words in self.depths.items()}
-        self.potentials = [[0] * config.lanes for _ in range(WORDS)]
+        self.potentials = [[0] * config.lanes for _ in range(config.potential_words)]
         # Words that are the last of their layer, and words whose lanes are not all neurons.
         self.last = {1, 3, 5}
         self.used = {1: 1, 2: max(1, config.lanes - 2), 3: max(1, config.lanes - 1)}
@@ -170,32 +171,36 @@ class Model:
             potentials[lane] = v
         return spikes
 
-
-def legal(op, steps):
-    """Whether the docstring lets `op` come after `steps`, those of the cycles up to the one before it."""
-    for distance, earlier in enumerate(reversed(steps[-(DRAIN - 1) :]), 1):
-        late = earlier.valid and earlier.kind is not INTEGRATE
-        if late and (op.word == earlier.word or (op.kind is INTEGRATE and distance == WRITES_COINCIDE)):
-            return False
-        if late and earlier.kind is LATCH and op.current == earlier.current:
-            return False
-    return True
+    def legal(self, op, steps):
+        """Whether the docstring lets `op` come after `steps`, those of the cycles up to the one before it."""
+        for distance, earlier in enumerate(reversed(steps[-(DRAIN - 1) :]), 1):
+            if not earlier.valid or earlier.kind is INTEGRATE:
+                continue
+            if self.config.one_word:
+                leaks = self.memories["layer"][earlier.layer]["leak_shift"] > 0
+                if distance < WRITES_COINCIDE + leaks:
+                    return False
+            elif op.word == earlier.word or (op.kind is INTEGRATE and distance == WRITES_COINCIDE):
+                return False
+            if earlier.kind is LATCH and op.current == earlier.current:
+                return False
+        return True
 
 
 def random_steps(model, count):
     """Legal operations at random, some not valid; few words at a time, for hazards."""
-    rng, steps = model.rng, []
+    rng, config, steps = model.rng, model.config, []
     while len(steps) < count:
-        words = rng.sample(range(WORDS), rng.choice((1, 1, 2, 3)))
+        words = rng.sample(range(config.potential_words), min(config.potential_words, rng.choice((1, 1, 2, 3))))
         mixes = [(INTEGRATE,), model.kinds, model.kinds]
         mixes += [(*[INTEGRATE] * 4, kind) for kind in model.kinds if kind is not INTEGRATE]
         kinds, busy = rng.choice(mixes), rng.choice((0.5, 1.0))
         for _ in range(rng.randint(1, 24)):
             op = Op(
-                rng.choice(kinds), rng.choice(words), rng.randrange(LAYERS), rng.randrange(SYNAPSES),
-                rng.randrange(WORDS), rng.randrange(1, 1 << model.config.payload_bits),
+                rng.choice(kinds), rng.choice(words), rng.randrange(config.max_layers), rng.randrange(SYNAPSES),
+                rng.randrange(WORDS), rng.randrange(1, 1 << config.payload_bits),
             )  # fmt: skip
-            steps.append(op if rng.random() < busy and legal(op, steps) else op._replace(valid=False))
+            steps.append(op if rng.random() < busy and model.legal(op, steps) else op._replace(valid=False))
     return steps
 
 
@@ -209,11 +214,12 @@ def hazards(steps):
     return met
 
 
-def looks(lanes):
+def looks(model):
     """Steps that see everything there is, after the pipeline has been emptied."""
+    lanes, words = model.config.lanes, model.config.potential_words
     every = [Op(INTEGRATE, 0, synapse=n) for n in range(SYNAPSES)]
-    every += [Op(FIRE, 0, current=n) for n in range(WORDS)] + [Op(PRELOAD, n) for n in range(WORDS)]
-    return [IDLE] * DRAIN + [op._replace(valid=False, lane=lane) for op in every for lane in range(lanes)]
+    every += [Op(FIRE, 0, current=n) for n in range(WORDS)] + [Op(PRELOAD, n) for n in range(words)]
+    return [IDLE] * DRAIN + [op._replace(valid=False, shows=True, lane=lane) for op in every for lane in range(lanes)]
 
 
 def at(steps, cycle):
@@ -248,7 +254,7 @@ class Expected:
         layer, neurons, last = model.memories["layer"][op.layer], model.neurons(op.word), op.word in model.last
         self.parameters[cycle + array.ADD_STAGE] = model.raw("layer", op.layer)
         if not op.valid:
-            if quiet and op.kind in KINDS:
+            if op.shows and quiet:
                 wanted = [value if lane == op.lane else 0 for lane, value in enumerate(model.seen(op))]
                 shown = neurons if op.kind is PRELOAD else model.config.lanes
                 self.seen[cycle + array.SEEN_STAGE] = (op.kind, wanted[:shown])
@@ -283,7 +289,7 @@ def run(model, dut, steps, forgets=()):
             before, op, following = (at(steps, cycle + n) for n in (-1, 0, 1))
             channel, column, row = op.place
             to_next, to_replay, to_output = op.ways
-            put(ctx, dut, valid=op.valid, forget=cycle in forgets, synapse_word=following.synapse,
+            put(ctx, dut, valid=op.valid, shows=op.shows, forget=cycle in forgets, synapse_word=following.synapse,
                 seen_lane=before.lane, operation={
                     "kind": op.kind, "layer": op.layer, "potential_word": op.word, "current_word": op.current,
                     "channel": channel, "column": column, "row": row, "last": op.word in model.last,
@@ -342,7 +348,7 @@ def test_any_legal_sequence_equals_one_operation_after_another(widths, seed):
     first, second = random_steps(model, 5000), random_steps(model, 500)
     loads = [Load(memory, n) for memory, depth in model.depths.items() for n in range(depth) if rng.random() < 0.7]
     rng.shuffle(loads)
-    all_looks = looks(model.config.lanes)
+    all_looks = looks(model)
     steps = [*first, *all_looks, *loads, *all_looks, *second, *all_looks]
     compared = run(model, model.array(), steps)
 
@@ -358,6 +364,27 @@ def test_any_legal_sequence_equals_one_operation_after_another(widths, seed):
     assert compared["parameters"] > len(steps)
 
 
+@pytest.mark.parametrize("leaks", [0, 3])
+@pytest.mark.parametrize("widths", WIDTHS)
+def test_one_word_is_kept_in_registers(widths, leaks, seed):
+    """Operations follow each other closer; what was looked at in between, a PRELOAD or LOAD forgets."""
+    rng = random.Random(f"{seed} {widths} {leaks}")
+    model = Model(widths, rng, potential_words=1, max_layers=1)
+    model.memories["layer"][0]["leak_shift"] = leaks
+    steps = []
+    for _ in range(30):
+        first = Op(LOAD if model.config.static_input and rng.random() < 0.5 else PRELOAD, 0)
+        steps += [first, *[IDLE] * DRAIN, *random_steps(model, 80), *looks(model)]
+    compared = run(model, model.array(), steps)
+    soonest = WRITES_COINCIDE + (leaks > 0)
+    met = hazards(steps)
+    late = [kind for kind in model.kinds if kind is not INTEGRATE]
+    assert [pair for pair in itertools.product(late, model.kinds) if not met[*pair, soonest]] == []
+    assert [kind for kind in model.kinds if not met[INTEGRATE, kind, 1]] == []
+    assert compared["look PRELOAD"] == 30 * model.config.lanes
+    assert compared["spikes"] > 20
+
+
 @pytest.mark.parametrize("distance", range(1, DRAIN + 1))
 @pytest.mark.parametrize("kind", [INTEGRATE, FIRE, LATCH])
 def test_a_result_is_forwarded_at_every_distance(kind, distance, seed):
@@ -366,7 +393,7 @@ def test_a_result_is_forwarded_at_every_distance(kind, distance, seed):
     model = Model("static", rng)
     between = [Op(INTEGRATE, 1 + n % 2, synapse=n) for n in range(distance - 1)]
     chain = [step for n in range(6) for step in (Op(INTEGRATE, 4, synapse=n + 7, payload=n + 2), *between)]
-    compared = run(model, model.array(), [*chain, Op(kind, 4), *looks(model.config.lanes)])
+    compared = run(model, model.array(), [*chain, Op(kind, 4), *looks(model)])
     assert compared["look PRELOAD"] >= WORDS
     assert compared["trace"] == (kind is FIRE)
 
@@ -377,7 +404,7 @@ def test_a_current_is_loaded_integrated_and_latched(seed):
     steps = [Op(LOAD, 4, current=1), *[IDLE] * DRAIN, *[Op(INTEGRATE, 4, synapse=n, payload=n + 1) for n in range(5)]]
     steps += [Op(LATCH, 4, current=2), *[IDLE] * DRAIN, Op(PRELOAD, 4), *[IDLE] * DRAIN, Op(FIRE, 4, current=2)]
     before = list(model.memories["current"][2])
-    compared = run(model, model.array(), [*steps, *looks(model.config.lanes)])
+    compared = run(model, model.array(), [*steps, *looks(model)])
     assert model.memories["current"][2] != before
     assert (compared["trace"], compared["look FIRE"]) == (1, WORDS * model.config.lanes)
 
@@ -392,6 +419,6 @@ def test_what_is_forgotten_is_as_if_it_had_not_come(widths, seed):
     for _ in range(80):
         steps += random_steps(model, rng.randint(1, 20))
         forgets.append(len(steps))
-    compared = run(model, model.array(), [*steps, *looks(model.config.lanes)], forgets)
+    compared = run(model, model.array(), [*steps, *looks(model)], forgets)
     assert 0 < compared["trace"] < sum(step.valid and step.kind is FIRE for step in steps)
     assert compared["look PRELOAD"] > WORDS

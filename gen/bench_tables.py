@@ -42,16 +42,18 @@ def _net_1_table(net: dict[str, Any]) -> Table:
         box=box.SIMPLE,
         pad_edge=False,
         caption=f"Weights: {net['weights']}; input: {net['data']}.\n"
-        f"word: columns x channels of the neurons that share one; utilization of a layer's own cycles.",
+        f"word: columns x channels of the neurons that share one; util.: lane utilization, of a layer's own cycles "
+        f"and of all.",
+        caption_justify="left",
     )
     table.add_column("lanes", justify="right")
     table.add_column("layer")
-    for heading in ("grid", "word", "words", "active %", "cycles", "lane util."):
+    for heading in ("grid", "word", "words", "active %", "cycles", "util."):
         table.add_column(heading, justify="right")
     for row in net["rows"]:
         for layer in row["layers"]:
             table.add_row(
-                "",
+                str(row["lanes"]),
                 layer["name"],
                 layer["grid"],
                 f"{layer['columns_per_word']}x{layer['channels_per_word']}",
@@ -61,7 +63,7 @@ def _net_1_table(net: dict[str, Any]) -> Table:
                 f"{layer['lane_utilization']:.3f}",
             )
         whole = fixed(row["cycles_per_image"]), f"{row['lane_utilization']:.3f}"
-        table.add_row(str(row["lanes"]), "whole core", "", "", "", "", *whole)
+        table.add_row(str(row["lanes"]), "all", "", "", "", "", *whole)
         table.add_section()
     return table
 

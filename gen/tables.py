@@ -142,7 +142,7 @@ def layer_table(result: Simulation) -> Table:
         title_justify="left",
         box=box.SIMPLE,
         pad_edge=False,
-        caption="word: columns x channels of the neurons that share a word, one to a lane",
+        caption="word: columns x channels of neurons, one to a lane",
         caption_justify="left",
     )
     table.add_column("layer")

@@ -178,10 +178,9 @@ class Control(wiring.Component):
                     m.d.comb += is_last_part.eq(part == slice_count - 1)
 
         # A start is remembered until the inference begins, and so is the bank of its image.
-        bank = Signal()
-        m.d.comb += [self.start.eq(self._pending), bank.eq(self._bank)]
+        m.d.comb += self.start.eq(self._pending)
         with m.If(self.started):
-            m.d.sync += [self._active_bank.eq(bank), self.image_offset.eq(Mux(bank, self.image_words, 0))]
+            m.d.sync += [self._active_bank.eq(self._bank), self.image_offset.eq(Mux(self._bank, self.image_words, 0))]
 
         read_value = Signal(BUS_BITS)
         with m.If(exists & ((number == region("registers").number) | ~self.busy)):
@@ -217,7 +216,7 @@ class Control(wiring.Component):
                     with m.If(~exists):
                         m.d.sync += error.bus_address.eq(1)
                     with m.Elif(number == region("registers").number):
-                        self._elaborate_register_write(m, error, bank)
+                        self._elaborate_register_write(m, error)
                     with m.Elif(number == region("counts").number):
                         m.d.sync += error.bus_address.eq(1)
                     with m.Elif(self.busy & ~self._spare_bank(number)):
@@ -260,7 +259,7 @@ class Control(wiring.Component):
             with m.Case(region("counts").number):
                 m.d.comb += read_value.eq(self.count)
 
-    def _elaborate_register_write(self, m: Module, error: Value, bank: Signal) -> None:
+    def _elaborate_register_write(self, m: Module, error: Value) -> None:
         written = self.bus.dat_w
 
         def writable(register: Register) -> None:
@@ -280,7 +279,6 @@ class Control(wiring.Component):
                             with m.If(self._pending | ~self.input_mode_image):
                                 m.d.sync += error.start_refused.eq(1)
                             with m.Else():
-                                m.d.comb += [self.start.eq(1), bank.eq(written[2])]
                                 m.d.sync += [self._pending.eq(1), self._bank.eq(written[2])]
                     elif entry.name == "error":
                         m.d.sync += error.eq(error.as_value() & ~written[: len(ERRORS)])

@@ -188,7 +188,7 @@ class Core(wiring.Component):
         cycles, done, busy = Signal(32), Signal(), Signal()
         m.d.comb += busy.eq(~sequencer.idle)
         with m.If(sequencer.begin):
-            m.d.sync += [cycles.eq(Mux(image, 1, self.INPUT_LATENCY + 1)), done.eq(0)]
+            m.d.sync += [cycles.eq(Mux(image, 2, self.INPUT_LATENCY + 1)), done.eq(0)]
         with m.Elif(busy & ~self.decision.valid & ~done):
             m.d.sync += cycles.eq(cycles + 1)
         with m.If(aborts):

@@ -56,7 +56,8 @@ class CoreClock:
         self._index_of = {layer.name: index for index, layer in enumerate(self._layers)}
         # A queue of few words is a LUT RAM, and a cycle faster than a block RAM; lanes over columns cost a table.
         self._queue = 3 + (config.queue_words > 16) + config.column_lanes
-        self._idle_from = 0
+        # Events wait for an idle core; a start of an image is seen in the cycle after it was written.
+        self._idle_from = 1 if plan.network.image_input else 0
         self._ready = 0
         self._marker = 0
         self._output_free = 0

@@ -244,7 +244,9 @@ def _from_first_version(head: dict[str, Any]) -> dict[str, Any]:
     def changed(record: Any, renamed: dict[str, str], new: dict[str, Any]) -> Any:
         if not isinstance(record, dict):
             return record
-        grids = {to: {"channels": record[name], "height": 1, "width": 1} for name, to in renamed.items()}
+        grids = {
+            to: {"channels": record[name], "height": 1, "width": 1} for name, to in renamed.items() if name in record
+        }
         return new | {key: value for key, value in record.items() if key not in renamed} | grids
 
     def connection(record: Any) -> Any:

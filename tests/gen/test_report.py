@@ -7,7 +7,8 @@ import pytest
 
 from hillock.gen.report import write_report
 from hillock.gen.tables import cycle_shares
-from small_simulation import LANES, small_network, small_simulation
+from hillock.sim.network import Decision, ResetMode
+from small_simulation import LANES, autoencoder, small_graph, small_network, small_simulation
 
 ALONE = {"meta", "br", "link", "img", "input", "hr"}  # elements that have no end
 
@@ -44,6 +45,11 @@ class Page(HTMLParser):
         """What the figures are said to show."""
         found = [attributes for tag, attributes in self.elements if tag == "svg"]
         return [attributes["aria-label"] or "" for attributes in found if attributes.get("class") == "plot"]
+
+    def pictures(self) -> list[str]:
+        """What the pictures are said to show."""
+        found = [attributes for tag, attributes in self.elements if tag == "svg"]
+        return [attributes["aria-label"] or "" for attributes in found if attributes.get("class") == "tiles"]
 
     def plot(self, start: str) -> str:
         """What the one figure is said to show whose words start like this."""
@@ -94,8 +100,12 @@ def test_every_layer_has_its_place_in_every_figure(result, html):
     for layer in result.network.layers:
         assert f" {layer.name} " in page.plot("Spike raster")
         assert f" {layer.name} " in page.plot("By layer")
-        assert layer.current_from_image or f" Layer {layer.name}, neuron " in page.plot("Membrane potentials")
-        assert f" {layer.name} {layer.neurons} " in page.text
+        traced = not layer.current_from_image and layer.reset_mode is not ResetMode.EVERY_TIMESTEP
+        assert traced == (f" Layer {layer.name}, neuron " in page.plot("Membrane potentials"))
+    for layer in result.layers:
+        layout = layer.layout
+        row = f" {layer.name} {layout.shape} {layout.columns}x{layout.channels} {layout.words} "
+        assert row in page.text
 
 
 def test_the_figures_are_those_of_the_simulation(result, html):
@@ -122,6 +132,21 @@ def test_the_shares_are_all_cycles(result):
     assert all(part.cycles >= 0 for part in shares)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_the_shares_are_all_cycles_of_graphs_too(seed):
+    result = small_simulation(small_graph(seed), images=2)
+    shares = cycle_shares(result)
+    assert sum(part.share for part in shares) == pytest.approx(1)
+    assert all(part.cycles > -1e-9 for part in shares)
+
+
+def test_static_input_takes_two_more_passes():
+    result = small_simulation(small_graph(1, lambda network: network.static_input), images=2)
+    (preload,) = (part for part in cycle_shares(result) if part.name == "preload")
+    assert preload.cycles == sum(layer.layout.words for layer in result.layers) + 2 * result.layers[0].layout.words
+    assert preload.meaning.endswith("static input is held as")
+
+
 @pytest.mark.parametrize("seed", [0, 5])  # 0: nothing ever fires
 def test_the_same_simulation_gives_the_same_bytes(seed, tmp_path):
     pages = [
@@ -132,9 +157,70 @@ def test_the_same_simulation_gives_the_same_bytes(seed, tmp_path):
     assert b"--images" not in pages[0]  # these are all
 
 
+def test_an_image_that_is_given_back_is_shown_beside_the_one_given(tmp_path):
+    network, float_network = autoencoder()
+    result = small_simulation(network, float_network=float_network)
+    page = Page(write_report(result, tmp_path).read_text(encoding="utf-8"))
+    pictures = [words for words in page.pictures() if not words.startswith("Spikes by place")]
+    assert pictures == [
+        f"Input image of 2 by 3 pixels, labelled {result.sample.label}",
+        "Output of 2 by 3 pixels of the float ANN",
+        "Output of 2 by 3 pixels of the integer network, as spike counts",
+    ]
+    error = ((result.sample.trace.counts / 18 - result.sample.pixels / 255) ** 2).mean()
+    assert f"Output spikes in 18 timesteps, error {error:.4f}." in page.text
+    assert f"Float ANN, error {((0.1 * result.sample.pixels / 255) ** 2).mean():.4f}." in page.text
+    assert "Nothing is decided: the output is what the last layer fires." in page.text
+    assert f"Mean squared error {result.score.final:.4f}" in page.text
+    assert page.plot("Mean squared error of the integer network: from ")
+    assert "ccuracy" not in page.text
+    assert "What decided" not in page.text
+
+
+def test_a_network_without_any_score(tmp_path):
+    network = small_graph(0, lambda one: one.decision is Decision.NONE and one.layers[-1].neurons != one.inputs)
+    result = small_simulation(network)
+    assert result.score is None
+    page = Page(write_report(result, tmp_path).read_text(encoding="utf-8"))
+    assert "Cycles of all 5 images" in page.text
+    assert "Nothing is decided" in page.text
+    assert "float ANN" not in page.text
+    assert len(page.plots()) == 4
+
+
+def test_layers_with_places_have_a_map_of_their_spikes(tmp_path):
+    result = small_simulation(small_graph(4, lambda one: sum(not layer.shape.flat for layer in one.layers) > 2))
+    page = Page(write_report(result, tmp_path).read_text(encoding="utf-8"))
+    maps = [words for words in page.pictures() if words.startswith("Spikes by place")]
+    grids = [layer for layer in result.network.layers if not layer.shape.flat]
+    assert len(maps) == len(grids)
+    for layer, words in zip(grids, maps, strict=True):
+        assert words.startswith(f"Spikes by place. {layer.name}: {layer.shape.height} x {layer.shape.width} places, ")
+
+
+def test_connections_are_in_words(tmp_path):
+    def wanted(network):
+        kinds = [connection.synapses.kind for _, connection in network.walks()]
+        return "transposed_convolution" in kinds and "convolution" in kinds
+
+    result = small_simulation(small_graph(0, wanted), images=1)
+    text = Page(write_report(result, tmp_path).read_text(encoding="utf-8")).text
+    for _, connection in result.network.walks():
+        synapses = connection.synapses
+        source = "events" if connection.source == "input" else connection.source
+        pool = f", pooled {connection.pool[0]}x{connection.pool[1]}" if connection.pool != (1, 1) else ""
+        kind = synapses.kind.replace("_", " ")
+        kernel = "" if kind == "dense" else f"{synapses.kernel[0]}x{synapses.kernel[1]} "
+        assert f"{source}{pool}, {kernel}{kind}" in text
+
+
+def shows_a_last_layer_that_never_fires(network):
+    last = network.layers[-1]
+    return not last.fires and last.reset_mode is not ResetMode.EVERY_TIMESTEP
+
+
 def test_a_layer_that_never_fires_has_no_threshold(tmp_path):
-    network = small_network(9)
-    assert not network.layers[-1].fires
+    network = next(network for network in map(small_network, range(99)) if shows_a_last_layer_that_never_fires(network))
     page = Page(write_report(small_simulation(network), tmp_path).read_text(encoding="utf-8"))
     last = network.layers[-1].name
     told = page.plot("Membrane potentials. ")

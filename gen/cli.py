@@ -186,6 +186,65 @@ def synth(
 
 
 @app.command()
+def verify(
+    model: Annotated[
+        str, typer.Argument(help="A trained network: the name of one in models/, or a folder.")
+    ] = "digits",
+    images: Annotated[int | None, typer.Option(help="Only the first so many held-out images.")] = None,
+    lanes: Annotated[list[int] | None, typer.Option(help="Lanes; given again, of a further core each.")] = None,
+    cut: Annotated[list[str] | None, typer.Option(help="The layer with which a further core begins.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes; as many as there are cores if not given.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, to use its workers.")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Do again what an earlier run finished.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where finished shards and mismatches are kept.")] = Path("build/verify"),
+    records: Annotated[Path, typer.Option(help="Where the record goes.")] = Path("docs/verification"),
+    machine: Annotated[str | None, typer.Option(help="Words for the record on what it ran on.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a whole test set through the compiled gateware, compare everything, and write the record of it.
+
+    What is finished is kept: a run that was interrupted goes on where it was.
+    """
+    from .datasets import load_dataset
+    from .models import load_model
+    from .verification_display import Display, record_table
+    from .verification_record import record_of, write_record
+    from .verify import verify
+    from .workers import open_workers
+
+    loaded = load_model(model)
+    dataset = load_dataset(loaded.dataset)
+    display = Display(quiet=as_json)
+    with open_workers(jobs, scheduler) as workers, display.progress:
+        result = verify(
+            loaded.network,
+            dataset,
+            workers,
+            lanes=lanes or [16],
+            cuts=cut or [],
+            images=images,
+            folder=folder,
+            cache=folder.parent / "verilator",
+            anew=anew,
+            step=display,
+            count=display.count,
+        )
+        words = machine or workers.words
+    record = record_of(result, words)
+    if as_json:
+        print(json.dumps(record, indent=2))
+    else:
+        Console().print(record_table(record))
+    if not result.equal:
+        print(f"hillock: the gateware differs from the golden model: {result.difference}", file=sys.stderr)
+        raise typer.Exit(_DIFFERS)
+    written = write_record(result, words, records)
+    if not as_json:
+        said = f"written: {written}" if written else "the record that is there has more images: left as it is"
+        Console().print(said, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def registers() -> None:
     """Print docs/registers.md: everything that the bus can reach."""
     from .register_docs import registers_markdown

@@ -62,6 +62,13 @@ def run_shards(
                 ) from None
             except HillockError as error:
                 raise HillockError(f"{shard}: {error}") from error
+            except ImportError as error:
+                if workers.local:
+                    raise
+                raise HillockError(
+                    f"{shard}: a worker cannot import what it takes ({error}): install the same version of hillock "
+                    f"there, and start it again"
+                ) from error
             except Exception as error:
                 error.add_note(f"in the shard {shard}")
                 raise

@@ -25,7 +25,7 @@ from .figures import LayerFigures
 from .pipeline import PipelinePlacement
 from .scores import score_of
 from .shards import cut, run_shards
-from .simulate import Step, check_images, in_silence
+from .simulate import Step, _check, in_silence
 from .verify_shard import Job, Mismatch, Shard, ShardResult, build, identity_of, layer_figures, place_cores, run_shard
 from .verilog import accelerator_verilog
 from .workers import Workers
@@ -63,11 +63,9 @@ class Verification:
     @property
     def difference(self) -> str:
         """What differs, and where what repeats it is kept; "" when nothing does."""
-        mismatch = self.first_mismatch
-        if mismatch is None:
-            return "" if self.equal else "nothing was compared"
-        image = "an image" if mismatch.image is None else f"image {mismatch.image}"
-        return f"{image}: {mismatch.text} (kept in {self.folder / 'mismatches'})"
+        if self.first_mismatch is None:
+            return "" if self.equal else "not everything was compared"
+        return f"{self.first_mismatch.text} (kept in {self.folder / 'mismatches'})"
 
     @property
     def lanes(self) -> int:
@@ -111,7 +109,7 @@ def verify(
         Do the finished shards of an earlier run again.
     """
     number = len(dataset.test_images) if images is None else images
-    check_images(network, dataset, number)
+    _check(network, dataset, number)
     if shard < 1:
         raise HillockError(f"a shard must have at least 1 image, not {shard}")
     placement = place_cores(network, _indices(network, cuts, lanes), tuple(lanes))
@@ -130,9 +128,7 @@ def verify(
     for one, result in run_shards(run_shard, left, workers):
         finished.append(result)
         run.keep(one, result)
-        count(
-            sum(len(result.cycles) for result in finished), number, sum(result.differing for result in finished)
-        )
+        count(sum(len(result.cycles) for result in finished), number, sum(result.differing for result in finished))
     return run.total(finished, number)
 
 
@@ -142,8 +138,8 @@ def _indices(network: Network, cuts: Sequence[str], lanes: Sequence[int]) -> tup
     names = [layer.name for layer in network.layers]
     problems.require(
         len(lanes) == len(cuts) + 1,
-        f"{len(lanes)} numbers of lanes are given for {len(cuts) + 1} cores: one is needed for each, and a layer to cut "
-        f"before for each but the first",
+        f"lanes must be given for each core, and a layer to cut before for each but the first, not {len(lanes)} numbers of "
+        f"lanes and {len(cuts)} layers",
     )
     for name in cuts:
         problems.require(name in names, f"cut before {name!r}: it must be one of its layers, {', '.join(names)}")

@@ -34,7 +34,17 @@ from .pipeline import PipelinePlacement, place_pipeline
 from .scores import Score
 from .simulate import inference_of, put
 
-__all__ = ["Job", "Mismatch", "Shard", "ShardResult", "build", "identity_of", "layer_figures", "place_cores", "run_shard"]
+__all__ = [
+    "Job",
+    "Mismatch",
+    "Shard",
+    "ShardResult",
+    "build",
+    "identity_of",
+    "layer_figures",
+    "place_cores",
+    "run_shard",
+]
 
 
 @dataclass(frozen=True)
@@ -83,8 +93,8 @@ class Shard:
 class Mismatch:
     """The first difference in a shard.
 
-    `image` is None when the gateware gave up on the way. `stimulus` is what the compiled program was given, up to and
-    with that image: run again, it shows the same.
+    `image` is None when the gateware gave up on the way; `text` says where and what. `stimulus` is what the compiled
+    program was given, up to and with that image: run again, it shows the same.
     """
 
     image: int | None
@@ -94,7 +104,7 @@ class Mismatch:
 
 @dataclass
 class ShardResult:
-    """What was compared and measured: `cycles` and `cycle_total` of each image and all, and sums over the images.
+    """What was compared and measured: `cycles` of each image, and sums over the images.
 
     `sop`, `busy_cycles` and `spikes` are of each layer; `score` sums what `Score` does; `differing` counts images.
     """
@@ -234,9 +244,10 @@ def _measure(ready: _Ready, images: ImageArray) -> Iterator[harness.Measured]:
 
 
 def _mismatch(ready: _Ready, shard: Shard, number: int | None, text: str) -> Mismatch:
-    last = len(shard.pixels) - 1 if number is None else number
-    stimulus = ready.stimulus(shard.pixels[: last + 1]).to_array().astype("<u4").tobytes()
-    return Mismatch(None if number is None else shard.first + number, text, stimulus)
+    image = None if number is None else shard.first + number
+    given = shard.pixels if number is None else shard.pixels[: number + 1]
+    where = str(shard) if image is None else f"image {image}"
+    return Mismatch(image, f"{where}: {text}", ready.stimulus(given).to_array().astype("<u4").tobytes())
 
 
 def _user_cache() -> Path:

@@ -5,6 +5,7 @@ Both are an executor of `concurrent.futures`; what `shards.run_shards` has to kn
 
 import multiprocessing
 import os
+import platform
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 
 from hillock.hw.problems import HillockError
 
-__all__ = ["Processes", "Workers", "cluster", "processes"]
+__all__ = ["Processes", "Workers", "cluster", "open_workers", "processes"]
 
 T = TypeVar("T")
 
@@ -35,6 +36,8 @@ class Workers:
         How often a piece of work is given to a worker that is lost over it, before it is given up.
     local : bool
         Whether they share the file system of this process.
+    words : str
+        What they are, for a person.
     """
 
     executor: Executor
@@ -42,6 +45,7 @@ class Workers:
     lost: tuple[type[BaseException], ...] = (BrokenExecutor,)
     attempts: int = 3
     local: bool = True
+    words: str = "an executor"
 
 
 class Processes(Executor):
@@ -97,6 +101,10 @@ class Processes(Executor):
         self._mine.pid = pid
 
 
+def _machine() -> str:
+    return f"{platform.system()} on {platform.machine()}"
+
+
 def _terminate(pid: int) -> None:
     with suppress(ProcessLookupError):  # it has just ended by itself
         os.kill(pid, signal.SIGTERM)
@@ -120,6 +128,17 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
+def open_workers(jobs: int | None = None, scheduler: str | None = None) -> Iterator[Workers]:
+    """`processes(jobs)`, or the `cluster` of a scheduler."""
+    if scheduler is not None and jobs is not None:
+        raise HillockError(
+            f"jobs = {jobs} and a scheduler, {scheduler}: give one of them; a cluster has as many workers as it has"
+        )
+    with processes(jobs) if scheduler is None else cluster(scheduler) as workers:
+        yield workers
+
+
+@contextmanager
 def processes(count: int | None = None) -> Iterator[Workers]:
     """`count` processes of this machine, or as many as it has cores."""
     number = (os.cpu_count() or 1) if count is None else count
@@ -127,7 +146,7 @@ def processes(count: int | None = None) -> Iterator[Workers]:
         raise HillockError(f"jobs must be at least 1, not {number}")
     executor = Processes(number)
     try:
-        yield Workers(executor, lambda: number)
+        yield Workers(executor, lambda: number, words=f"{_machine()}, {number} process{'es' if number > 1 else ''}")
     finally:
         executor.stop()
 
@@ -162,8 +181,14 @@ def cluster(address: str, *, patience: float = 10) -> Iterator[Workers]:
             ) from None
         executor = client.get_executor(pure=False)  # the same shard once more is work to be done once more
         try:
+            threads = client.nthreads()
             yield Workers(
-                executor, lambda: sum(client.nthreads().values()), lost=(KilledWorker,), attempts=1, local=False
+                executor,
+                lambda: sum(client.nthreads().values()),
+                lost=(KilledWorker,),
+                attempts=1,
+                local=False,
+                words=f"Dask cluster, {len(threads)} workers with {sum(threads.values())} threads when it was begun",
             )
         finally:
             executor.shutdown(wait=False)  # which cancels what is under way

@@ -22,13 +22,13 @@ def _shallow(config: CoreConfig) -> bool:
     return config.queue_words <= 16
 
 
-def _any_and_several(m: Module, bits: Value) -> tuple[Value, Value]:
+def _any_and_several(m: Module, name: str, bits: Value) -> tuple[Value, Value]:
     """Whether a bit is set, and whether two or more are: four at a time, which is quick, and small in LUTs of four."""
     some, several = bits, []
     while len(some) > 1:
         groups = [some[i : i + 4] for i in range(0, len(some), 4)]
         several += [(group & (group - 1)[: len(group)]).any() for group in groups if len(group) > 1]
-        above = Signal(len(groups), name=f"some{len(groups)}")
+        above = Signal(len(groups), name=f"{name}{len(groups)}")
         m.d.comb += above.eq(Cat(group.any() for group in groups))
         some = above
     return some[0], Cat(several).any() if several else Const(0)
@@ -96,11 +96,12 @@ class SpikeQueue(wiring.Component):
         m.submodules.words = words
         m.d.comb += [words.w_data.eq(self.word), words.w_en.eq(self.valid)]
 
-        # The word under compaction. It is kept apart from the queue, whose block RAM answers late in the cycle.
-        head, loaded = Signal(layout), Signal()
+        # The word under compaction. It is kept apart from the queue, whose block RAM answers late in the cycle. Whether
+        # it has a spike, and more than one, is in registers: the queue must know early whether it gives the next word.
+        head, loaded, any_left, several = Signal(layout), Signal(), Signal(), Signal()
         lowest = Signal(range(max(2, config.lanes)))
         remaining = Signal(config.lanes)
-        any_left, spent, moves = Signal(), Signal(), Signal()
+        spent, moves = Signal(), Signal()
         picked_valid, picked_ready = Signal(), Signal()
         # Subtracting one clears the lowest spike, by a carry chain: what is set before and clear after is the lowest.
         cleared = Signal(config.lanes)
@@ -108,22 +109,29 @@ class SpikeQueue(wiring.Component):
         for bit in range(len(lowest)):
             candidates = [lane for lane in range(config.lanes) if lane >> bit & 1]
             m.d.comb += lowest[bit].eq(Cat(head.spikes[lane] & ~cleared[lane] for lane in candidates).any())
-        any_spike, several = _any_and_several(m, head.spikes)
         m.d.comb += [
             remaining.eq(head.spikes & cleared),
-            any_left.eq(any_spike),
-            spent.eq(Mux(head.last, ~any_spike, ~several)),
+            spent.eq(Mux(head.last, ~any_left, ~several)),
             moves.eq(loaded & (~picked_valid | picked_ready)),
             words.r_en.eq(~loaded | (moves & spent)),
         ]
+        following = Signal(layout)
+        m.d.comb += following.eq(words.r_data)
+        any_following, several_following = _any_and_several(m, "following", following.spikes)
+        _, several_remaining = _any_and_several(m, "remaining", remaining)
         with m.If(moves):
-            m.d.sync += head.spikes.eq(remaining)
+            m.d.sync += [head.spikes.eq(remaining), any_left.eq(several), several.eq(several_remaining)]
             with m.If(~any_left):
                 m.d.sync += self.free.eq(1)
         with m.If(self.reserve):
             m.d.sync += self.free.eq(0)
         with m.If(words.r_en):
-            m.d.sync += [loaded.eq(words.r_rdy), head.eq(words.r_data)]
+            m.d.sync += [
+                loaded.eq(words.r_rdy),
+                head.eq(following),
+                any_left.eq(any_following),
+                several.eq(several_following),
+            ]
 
         # The spike that was picked, and its lane.
         picked, lane = Signal(token_layout(config)), Signal.like(lowest)

@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from hillock.gen import cli, models, simulate
+from hillock.gen import bench, cli, models, simulate, synth
+from hillock.gen.mapping import fit
+from hillock.hw.config import CoreConfig
 from hillock.sim.compare import Comparison, compare
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "test-sim"  # as the end-to-end test, for the compiled core
@@ -52,10 +55,10 @@ def run(monkeypatch, capsys):
 def defect(monkeypatch):
     """One potential that the gateware got wrong in each image."""
 
-    def compare_wrong(network, trace, measured, timeline):
+    def compare_wrong(plan, trace, measured, timeline):
         potentials = [values.copy() for values in measured.potentials]
         potentials[1][3, 7] += 1
-        return compare(network, trace, dataclasses.replace(measured, potentials=potentials), timeline)
+        return compare(plan, trace, dataclasses.replace(measured, potentials=potentials), timeline)
 
     monkeypatch.setattr(simulate, "compare", compare_wrong)
 
@@ -102,6 +105,79 @@ def test_a_model_in_a_folder_and_other_lanes(run):
     code, out, _ = run("sim", folder, "--lanes", 5, "--images", 1, "--folder", BUILD / "cli", "--json")
     assert code == 0
     assert json.loads(out)["lanes"] == 5
+
+
+def test_a_network_that_gives_back_the_image(run):
+    code, out, err = run("sim", "digits-autoencoder", "--images", 2, "--folder", BUILD / "cli", "--json")
+    assert (code, err) == (0, "")
+    figures = json.loads(out)
+    assert not any("accuracy" in key for key in figures)
+    about = json.loads((models.MODELS / "digits-autoencoder" / "model.json").read_text())
+    assert figures["float_mse"] == about["float"]["mse"]
+    assert figures["mse"] == figures["mse_at_timestep"][-1]
+    assert figures["float_mse"] < figures["mse"] < 0.02
+    last = figures["layers"][-1]
+    assert (last["grid"], last["neurons"]) == ("8x8x1", 64)
+    assert last["columns_per_word"] * last["channels_per_word"] <= 16
+
+
+def test_figures_of_the_bench(run, monkeypatch, tmp_path):
+    asked = {}
+
+    def measure(folder, **options):
+        asked.update(options)
+        return {"network": "784-128-10"}
+
+    monkeypatch.setattr(bench, "run_bench", measure)
+    code, out, err = run("bench", "--lanes", 16, "--net-1-lanes", 10, "--net-1-lanes", 20, "--images", 7, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {"network": "784-128-10"}
+    assert (asked["lanes"], asked["net_1_lanes"], asked["images"]) == ([16], [10, 20], 7)
+    run("bench", "--json")
+    assert (asked["lanes"], asked["net_1_lanes"], asked["images"]) == (bench.LANES, bench.NET_1_LANES, bench.IMAGES)
+
+
+@pytest.fixture
+def synthesized(monkeypatch):
+    """What `synthesize` was asked for, instead of its result: (configuration, what it is made for)."""
+    asked = []
+
+    def note(config, *, made_for, **options):
+        asked.append((config, made_for))
+        return SimpleNamespace(as_dict=lambda: {"made_for": made_for, "lanes": config.lanes})
+
+    monkeypatch.setattr(synth, "synthesize", note)
+    return asked
+
+
+def test_cores_of_given_sizes_are_synthesized(run, synthesized):
+    code, out, _ = run("synth", "--lanes", 4, "--lanes", 8, "--depth", 2048, "--json")
+    assert code == 0
+    assert json.loads(out) == [{"made_for": "any", "lanes": 4}, {"made_for": "any", "lanes": 8}]
+    assert synthesized[1][0] == CoreConfig(lanes=8, synapse_words=2048)
+    synthesized.clear()
+    run("synth", "--json")
+    assert synthesized == [(CoreConfig(lanes=16, synapse_words=1024, potential_bits=16), "any")]
+    assert not synthesized[0][0].tables
+
+
+def test_cores_that_fit_models_are_synthesized(run, synthesized):
+    code, _, _ = run("synth", "--model", "digits", "--model", "digits-residual", "--lanes", 4, "--lanes", 10, "--json")
+    assert code == 0
+    assert synthesized == [
+        (fit(models.load_model(name).network, lanes), name)
+        for name in ("digits", "digits-residual")
+        for lanes in (4, 10)
+    ]
+    assert [config.tables for config, _ in synthesized] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("size", ["--depth", "--potential-bits"])
+def test_a_model_and_sizes_exclude_each_other(run, synthesized, size):
+    refuses(
+        run("synth", "--model", "digits", size, 20, "--json"),
+        "synth: a model says its sizes itself: give --model, or --depth and --potential-bits",
+    )
 
 
 def test_help_of_a_new_process():

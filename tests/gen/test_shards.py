@@ -26,8 +26,8 @@ def in_order(results):
 
 
 def test_cut():
-    assert cut(7, 3) == [range(0, 3), range(3, 6), range(6, 7)]
-    assert cut(6, 3) == [range(0, 3), range(3, 6)]
+    assert cut(7, 3) == [range(3), range(3, 6), range(6, 7)]
+    assert cut(6, 3) == [range(3), range(3, 6)]
     assert cut(0, 3) == []
 
 
@@ -71,8 +71,8 @@ def test_a_shard_that_kills_every_process(tmp_path):
     pieces = [Piece(0, tmp_path), Piece(1, tmp_path, deaths=99)]
     text = (
         "piece 1: the worker that did it was lost 3 times, and it is not given to another: the process that did it "
-        "ended (out of memory, or killed); see to it that a worker has the memory, and run this again; what is finished "
-        "is kept"
+        "ended (out of memory, or killed); see to it that a worker has the memory, and run this again; what is "
+        "finished is kept"
     )
     with processes(1) as workers, pytest.raises(HillockError, match=f"^{re.escape(text)}$"):
         list(run_shards(square, pieces, workers))

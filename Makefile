@@ -16,24 +16,30 @@ base := gateware, golden model, simulator and reports (120 MB)
 lint := ruff and mypy (30 MB)
 synth := synthesis, and place and route (50 MB)
 test := pytest, hypothesis and cocotb (10 MB)
+cluster := the Dask scheduler, workers and client (5 MB)
 train := torch (200 MB; some 3 GB if pip picks the build with CUDA)
 
 # Two targets must not install into .venv at once, and each is parallel inside; nor is the `make` of a simulation ours.
 .NOTPARALLEL:
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup sim test test-slow bench synth train lint typecheck format clean
+.PHONY: help setup setup-cluster sim verify test test-slow bench synth train lint typecheck format clean
 
 help: ## list the targets
 	@echo 'make TARGET [ARGS="..."], where ARGS goes to the program behind the target:'
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "  %-10s  %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "  %-13s  %s\n", $$1, $$2 }'
 
-setup: $(STAMP)-base $(STAMP)-lint $(STAMP)-test $(STAMP)-synth $(STAMP)-train ## install everything (else each target installs what it needs)
+setup: $(STAMP)-base $(STAMP)-lint $(STAMP)-test $(STAMP)-synth $(STAMP)-cluster $(STAMP)-train ## install everything (or each target installs its own)
 
-sim: $(STAMP)-base ## simulate, and compare with the golden model (WAVES=1: with waves)
+setup-cluster: $(STAMP)-cluster ## install what a worker of a Dask cluster needs
+
+sim: $(STAMP)-base ## simulate, and compare with the golden model (WAVES=1: waves)
 	@$(PY) -m hillock.gen sim $(if $(filter-out 0,$(WAVES)),--waves) $(ARGS)
 
-test: lint typecheck $(STAMP)-test $(STAMP)-synth ## lint, typecheck, and all but the slow tests
+verify: $(STAMP)-base $(if $(findstring --scheduler,$(ARGS)),$(STAMP)-cluster) ## compare a whole test set: MODEL=mnist, resumes
+	@$(PY) -m hillock.gen verify $(MODEL) $(ARGS)
+
+test: lint typecheck $(STAMP)-test $(STAMP)-synth $(STAMP)-cluster ## lint, typecheck, and all but the slow tests
 	@$(PY) -m pytest $(ARGS)
 
 test-slow: $(STAMP)-test $(STAMP)-synth $(STAMP)-train ## the slow tests

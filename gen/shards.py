@@ -62,13 +62,6 @@ def run_shards(
                 ) from None
             except HillockError as error:
                 raise HillockError(f"{shard}: {error}") from error
-            except ImportError as error:
-                if workers.local:
-                    raise
-                raise HillockError(
-                    f"{shard}: a worker cannot import what it takes ({error}): install the same version of hillock "
-                    f"there, and start it again"
-                ) from error
             except Exception as error:
                 error.add_note(f"in the shard {shard}")
                 raise
@@ -77,8 +70,8 @@ def run_shards(
 
 
 def _lost(shard: object, attempts: int, error: BaseException) -> str:
-    times = "once" if attempts == 1 else f"{attempts} times"
+    number = f"{attempts} workers that did it were" if attempts > 1 else "what did it was"  # Dask counts for itself
     return (
-        f"{shard}: the worker that did it was lost {times}, and it is not given to another: {error}; see to it that a "
-        f"worker has the memory, and run this again; what is finished is kept"
+        f"{shard}: {number} lost, and it is not given to another: {str(error).rstrip('.')}; see to it that a worker "
+        f"has the memory, and run this again; what is finished is kept"
     )

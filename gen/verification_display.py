@@ -1,10 +1,11 @@
 """What the terminal shows of a verification: how far it is while it runs, and what came out."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -13,12 +14,15 @@ from .verification_record import KINDS
 __all__ = ["Display", "record_table"]
 
 
-class _Rate(ProgressColumn):
-    """Images in a second, over the last minutes."""
+class _Pace(ProgressColumn):
+    """Images in a second, and the time that is left at that pace; what was finished before does not count."""
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None or "differing" not in task.fields else f"{speed:.1f}/s")
+        done = task.completed - task.fields.get("before", task.completed)
+        if not done or not task.elapsed:
+            return Text("")
+        left = timedelta(seconds=round((task.remaining or 0) * task.elapsed / done))
+        return Text(f"{done / task.elapsed:.1f}/s, {left}")
 
 
 class _Differing(ProgressColumn):
@@ -38,24 +42,24 @@ class Display:
     def __init__(self, quiet: bool):
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             _Differing(),
-            _Rate(),
-            TimeRemainingColumn(compact=True),
+            _Pace(),
         )
-        # A shard may take a minute: the rate is that of the last ten.
-        self.progress = Progress(*columns, console=Console(stderr=True, quiet=quiet), speed_estimate_period=600)
-        self._images: Any = None
+        self.progress = Progress(*columns, console=Console(stderr=True, quiet=quiet))
+        self._images: TaskID | None = None
 
     def __call__(self, text: str, total: int) -> Callable[[int], None]:
         task = self.progress.add_task(text, total=total)
         return lambda done: self.progress.advance(task, done)
 
     def count(self, done: int, images: int, differing: int) -> None:
-        """Show how far it is. What was finished before does not count for the rate."""
+        """Show how far it is."""
         if self._images is None:
-            self._images = self.progress.add_task("images", total=images, completed=done, differing=differing)
+            self._images = self.progress.add_task(
+                "images", total=images, completed=done, differing=differing, before=done
+            )
         self.progress.update(self._images, completed=done, differing=differing)
 
 

@@ -138,8 +138,8 @@ def _indices(network: Network, cuts: Sequence[str], lanes: Sequence[int]) -> tup
     names = [layer.name for layer in network.layers]
     problems.require(
         len(lanes) == len(cuts) + 1,
-        f"lanes must be given for each core, and a layer to cut before for each but the first, not {len(lanes)} numbers of "
-        f"lanes and {len(cuts)} layers",
+        f"lanes must be given for each core, and a layer to cut before for each but the first, not {len(lanes)} lanes "
+        f"and {len(cuts)} layers",
     )
     for name in cuts:
         problems.require(name in names, f"cut before {name!r}: it must be one of its layers, {', '.join(names)}")

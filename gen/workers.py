@@ -1,4 +1,4 @@
-"""Who does the shards of a long run: processes of this machine, or a Dask cluster.
+"""Who does the shards of a long run: processes of this machine, or a Dask cluster (`cluster.py`).
 
 Both are an executor of `concurrent.futures`; what `shards.run_shards` has to know of one besides is in `Workers`.
 """
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from hillock.hw.problems import HillockError
 
-__all__ = ["Processes", "Workers", "cluster", "open_workers", "processes"]
+__all__ = ["Processes", "Workers", "open_workers", "processes"]
 
 T = TypeVar("T")
 
@@ -134,6 +134,8 @@ def open_workers(jobs: int | None = None, scheduler: str | None = None) -> Itera
         raise HillockError(
             f"jobs = {jobs} and a scheduler, {scheduler}: give one of them; a cluster has as many workers as it has"
         )
+    from .cluster import cluster
+
     with processes(jobs) if scheduler is None else cluster(scheduler) as workers:
         yield workers
 
@@ -149,48 +151,3 @@ def processes(count: int | None = None) -> Iterator[Workers]:
         yield Workers(executor, lambda: number, words=f"{_machine()}, {number} process{'es' if number > 1 else ''}")
     finally:
         executor.stop()
-
-
-@contextmanager
-def cluster(address: str, *, patience: float = 10) -> Iterator[Workers]:
-    """The workers of the Dask scheduler at `address`; a `HillockError` when it or they do not answer in `patience` s.
-
-    The scheduler itself gives a shard to another worker when one is lost over it (`allowed-failures` in its
-    configuration), and so do workers that come later get their share.
-    """
-    try:
-        from distributed import Client, KilledWorker
-    except ImportError as error:
-        raise HillockError(
-            f"a Dask cluster needs the package 'distributed' ({error}): run 'make setup-cluster', or pip install "
-            f"'hillock[cluster]'"
-        ) from None
-    try:
-        client = Client(address, timeout=patience, set_as_default=False)
-    except (OSError, ValueError) as error:  # nobody there, or not an address
-        raise HillockError(
-            f"Dask scheduler {address}: it cannot be reached ({error}): start one with 'dask scheduler', and give the "
-            f"address that it prints"
-        ) from None
-    try:
-        try:
-            client.wait_for_workers(1, timeout=patience)
-        except TimeoutError:
-            raise HillockError(
-                f"Dask scheduler {address}: it has no workers: start some with 'dask worker {address}'"
-            ) from None
-        executor = client.get_executor(pure=False)  # the same shard once more is work to be done once more
-        try:
-            threads = client.nthreads()
-            yield Workers(
-                executor,
-                lambda: sum(client.nthreads().values()),
-                lost=(KilledWorker,),
-                attempts=1,
-                local=False,
-                words=f"Dask cluster, {len(threads)} workers with {sum(threads.values())} threads when it was begun",
-            )
-        finally:
-            executor.shutdown(wait=False)  # which cancels what is under way
-    finally:
-        client.close()

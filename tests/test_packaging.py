@@ -120,16 +120,19 @@ def test_make_alone_lists_every_target():
     ("target", "groups"),
     [
         ("sim", []),
+        ("verify", []),
+        ("verify ARGS=--scheduler=tcp://there:8786", ["cluster"]),
+        ("setup-cluster", ["cluster"]),
         ("bench", []),
         ("lint", ["lint"]),
         ("synth", ["synth"]),
         ("train", ["train"]),
-        ("test", ["lint", "test", "synth", "train"]),
-        ("setup", ["lint", "test", "synth", "train"]),
+        ("test", ["lint", "test", "synth", "train", "cluster"]),
+        ("setup", ["lint", "test", "synth", "cluster", "train"]),
     ],
 )
 def test_a_target_installs_only_what_it_needs(target, groups):
-    shown = make("--dry-run", "--always-make", target)
+    shown = make("--dry-run", "--always-make", *target.split())
     assert re.findall(r"--editable '?\.\[?(\w*)", shown) == ["", *groups]
 
 

@@ -144,16 +144,16 @@ def test_a_picture_has_a_square_for_each_pixel_that_is_not_black():
 
 
 def test_a_map_of_spikes_has_a_tile_for_each_channel():
-    shape = Shape(10, 2, 3)
+    shape = Shape(11, 2, 3)
     spikes = np.zeros((STEPS, shape.neurons), bool)
-    spikes[:, (1 * 3 + 2) * 10 + 0] = True  # y 1, x 2, channel 0: four times
-    spikes[0, (0 * 3 + 1) * 10 + 9] = True  # y 0, x 1, channel 9: once
+    spikes[:, (1 * 3 + 2) * 11 + 0] = True  # y 1, x 2, channel 0: four times
+    spikes[0, (0 * 3 + 1) * 11 + 10] = True  # y 0, x 1, channel 10: once
     drawn, words = spike_map(layer(shape), trace(shape, spikes))
-    # Tiles of 3 x 2 with a gap of 1: channel 9 is the second of the second row of tiles.
-    assert squares(str(drawn)) == {1.0: [(2, 1)], 0.25: [(4 + 1, 3)]}
-    assert words == "grid: 2 x 3 places, 10 channels; white is 4 spikes"
+    # Tiles of 3 x 2 with a gap of 1: channel 10 is the third of the second row of tiles.
+    assert squares(str(drawn)) == {1.0: [(2, 1)], 0.25: [(2 * 4 + 1, 3)]}
+    assert words == "grid: 2 x 3 places, 11 channels; white is 4 spikes"
     assert f'aria-label="Spikes by place. {words}, 5 in all."' in str(drawn)
-    assert str(drawn).count("h3v2h-3z") == 10
+    assert str(drawn).count("h3v2h-3z") == 11
 
 
 def test_of_many_channels_the_most_active_are_shown():

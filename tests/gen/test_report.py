@@ -130,6 +130,12 @@ def test_the_shares_are_all_cycles(result):
     assert sum(part.cycles for part in shares) == pytest.approx(sum(result.cycles) / 5)
     assert shares[0].share == pytest.approx(result.summary()["lane_utilization"])
     assert all(part.cycles >= 0 for part in shares)
+    by_name = {part.name: part.cycles for part in shares}
+    words = sum(layer.layout.words for layer in result.layers)
+    assert by_name["fire passes"] == result.network.timesteps * words
+    assert by_name["preload"] == words
+    busy = sum(layer.busy_cycles for layer in result.layers) / 5
+    assert by_name["changes and waits"] == pytest.approx(sum(result.cycles) / 5 - busy - words)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -144,6 +150,7 @@ def test_static_input_takes_two_more_passes():
     result = small_simulation(small_graph(1, lambda network: network.static_input), images=2)
     (preload,) = (part for part in cycle_shares(result) if part.name == "preload")
     assert preload.cycles == sum(layer.layout.words for layer in result.layers) + 2 * result.layers[0].layout.words
+    assert sum(part.share for part in cycle_shares(result)) == pytest.approx(1)
     assert preload.meaning.endswith("static input is held as")
 
 

@@ -35,6 +35,17 @@ def test_accuracy_at_a_timestep_is_that_of_a_run_that_ends_there(seed):
     assert result.score.written(result.score.of_float) == "87.50 %"
 
 
+def test_the_last_decision_is_that_of_the_gateware():
+    network = small_network(2)
+    result = small_simulation(network, images=1)
+    before, trace, pixels = result.score.total_at.copy(), result.sample.trace, result.sample.pixels
+    wrong = trace.decision + 1
+    result.score.add(network, trace, pixels, wrong, decision=wrong, counts=trace.counts)
+    assert result.score.total_at[-1] == before[-1] + 1
+    result.score.add(network, trace, pixels, trace.decision, decision=wrong, counts=trace.counts)
+    assert result.score.total_at[-1] == before[-1] + 1
+
+
 def test_an_error_is_that_of_rates_from_pixels():
     network, float_network = autoencoder()
     result = small_simulation(network, float_network=float_network)

@@ -70,9 +70,8 @@ def test_a_process_that_dies_costs_its_shard_again_and_nothing_else(number, tmp_
 def test_a_shard_that_kills_every_process(tmp_path):
     pieces = [Piece(0, tmp_path), Piece(1, tmp_path, deaths=99)]
     text = (
-        "piece 1: the worker that did it was lost 3 times, and it is not given to another: the process that did it "
-        "ended (out of memory, or killed); see to it that a worker has the memory, and run this again; what is "
-        "finished is kept"
+        "piece 1: 3 workers that did it were lost, and it is not given to another: the process that did it ended (out "
+        "of memory, or killed); see to it that a worker has the memory, and run this again; what is finished is kept"
     )
     with processes(1) as workers, pytest.raises(HillockError, match=f"^{re.escape(text)}$"):
         list(run_shards(square, pieces, workers))

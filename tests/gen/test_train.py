@@ -87,12 +87,11 @@ def test_committed_network_is_good_enough(name):
 
 
 def test_committed_autoencoder_is_good_enough():
-    """Black images would have an error of 0.23, and the mean image one of 0.07."""
-    told, images = record("digits-autoencoder"), load_dataset("digits").test_images / 255
+    """Black images would have an error of 0.24, and the mean image one of 0.07."""
+    told = record("digits-autoencoder")
     assert told["float"]["mse"] <= 0.005
     assert told["integer"]["mse"] <= 0.009
     assert told["integer"]["mse_from_float"] <= 0.005
-    assert images.var(axis=0).mean() > 0.05
 
 
 @pytest.mark.parametrize("name", [name for name in ON_DIGITS if name in CLASSIFIERS])

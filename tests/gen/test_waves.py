@@ -156,7 +156,8 @@ def test_names_that_gtkwave_refuses_are_mended_in_place(lines, vcd):
 def test_variables_in_both_ways_of_declaring_a_range():
     found = waves.variables([
         "$scope module TOP $end", " $scope module a $end", "  $var wire 16 ab x[3] [15:0] $end",
-        "  $var wire 16 ac y[15:0] $end", "  $var wire 2 af empty [-1:0] $end", " $upscope $end", " $var wire 1 ad z $end", "$enddefinitions $end",
+        "  $var wire 16 ac y[15:0] $end", "  $var wire 2 af empty [-1:0] $end",
+        " $upscope $end", " $var wire 1 ad z $end", "$enddefinitions $end",
         "$var wire 1 ae beyond $end",
     ])  # fmt: skip
     assert [(name, variable.bits, variable.code) for name, variable in found.items()] == [

@@ -15,6 +15,7 @@ from hillock.sim.compare import compare
 from hillock.sim.timing import time_inference
 
 from .bench_networks import SEED, Net1, bench_network, net_1_c, random_events, random_images
+from .bench_pipelines import pipeline_rows
 from .figures import add_figures, figures_of
 from .image import bus_writes, encode
 from .mapping import Placement, fit, place
@@ -29,6 +30,9 @@ DENSITIES = (0.02, 0.13, 0.25, 0.5, 1.0)
 INFERENCES = 4
 IMAGES = 4
 """Images of Net 1 C."""
+
+STREAMED = 50
+"""Inferences of 784-128-10 through a pipeline."""
 
 IMAGES_PLAIN, IMAGES_FAST = 20, 2000
 
@@ -48,22 +52,26 @@ def run_bench(
     lanes: Sequence[int] = LANES,
     net_1_lanes: Sequence[int] = NET_1_LANES,
     images: int = IMAGES,
+    inferences: int = STREAMED,
     densities: Sequence[float] = DENSITIES,
     step: Step = in_silence,
 ) -> dict[str, Any]:
     """Measure, write `folder`/summary.json, and return what is in it. Every inference is compared as in `make sim`.
 
     `lanes` are those of the cores that run 784-128-10, `net_1_lanes` of those that run `images` images of Net 1 C.
+    `inferences` of 784-128-10 follow each other at once through a pipeline.
     """
     cache = folder.parent / "verilator"
     network = bench_network()
+    net = net_1_c(max(2, images))
     rows, speeds = _dense_rows(lanes, densities, cache, step)
     result = {
         "network": network.name,
         "timesteps": network.timesteps,
         "inferences_per_row": INFERENCES,
         "rows": rows,
-        "net_1": _net_1_rows(net_1_c(images), net_1_lanes, cache, step),
+        "net_1": _net_1_rows(net, net_1_lanes, cache, step),
+        "pipelines": pipeline_rows(net, max(2, inferences), cache, step),
         "simulation": speeds,
         **_golden_speeds(step),
         "peer": PEER,

@@ -5,6 +5,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from .bench_pipelines import CLOCK
 from .words import fixed, of
 
 __all__ = ["bench_tables"]
@@ -12,7 +13,12 @@ __all__ = ["bench_tables"]
 
 def bench_tables(result: dict[str, Any]) -> list[Table]:
     """The tables of what `run_bench` returned."""
-    return [_dense_table(result), _net_1_table(result["net_1"]), _speed_table(result)]
+    return [
+        _dense_table(result),
+        _net_1_table(result["net_1"]),
+        _pipeline_table(result["pipelines"]),
+        _speed_table(result),
+    ]
 
 
 def _dense_table(result: dict[str, Any]) -> Table:
@@ -65,6 +71,31 @@ def _net_1_table(net: dict[str, Any]) -> Table:
         whole = fixed(row["cycles_per_image"]), f"{row['lane_utilization']:.3f}"
         table.add_row(str(row["lanes"]), "all", "", "", "", "", *whole)
         table.add_section()
+    return table
+
+
+def _pipeline_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(
+        title="pipelines: cycles from decision to decision in steady state",
+        box=box.SIMPLE,
+        pad_edge=False,
+        caption=f"Images per second at {CLOCK:g} MHz, which is assumed.",
+        caption_justify="left",
+    )
+    table.add_column("network")
+    table.add_column("cores: lanes")
+    for heading in ("images", "first", "interval", "util.", "images/s"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(
+            row["name"],
+            "\n".join(f"{', '.join(core['layers'])}: {core['lanes']}" for core in row["cores"]),
+            str(row["inferences"]),
+            f"{row['cycles_first_image']:,}",
+            f"{row['interval']:,.0f}",
+            f"{row['lane_utilization']:.3f}",
+            f"{row['images_per_second']:,.0f}",
+        )
     return table
 
 

@@ -1,40 +1,37 @@
 """Chooses the cores of a pipeline, and the lanes of each, for the most images per second that a board has room for."""
 
-import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
 
-import numpy as np
-
-from hillock.hw.problems import HillockError
+from hillock.hw.problems import HillockError, Problems
 from hillock.sim.golden import Trace
 from hillock.sim.network import Network
 from hillock.sim.timing import Timeline, time_inferences
 
 from .boards import Board
-from .layer_costs import GroupCost, LayerCosts
+from .layer_costs import MAX_LANES as LANES_OF_CORE
+from .layer_costs import LayerCosts
 from .partition import cuts_allowed
 from .pipeline import PipelinePlacement, place_pipeline
+from .plan_search import Candidate, Goal, candidates, estimate
 from .resources import Resources
 
-__all__ = ["Goal", "PlanChoice", "choose_plan"]
+__all__ = ["MAX_CORES", "MAX_LANES", "SHARE", "Goal", "PlanChoice", "choose_plan", "shares"]
 
 SHARE = 0.85
 """The part of the LUTs and flip-flops that a plan may use: a fuller FPGA is hard to route."""
 
-LANES = (*range(1, 33), *range(34, 65, 2), *range(68, 129, 4))
-"""Numbers of lanes that are tried."""
+MAX_CORES = 4
+"""Of a plan: more of them gain little, and the number of ways to cut grows fast."""
 
-MAX_CUTS = 3
-"""Cores are at most one more; more of them gain little, and the number of ways to cut grows fast."""
+MAX_LANES = 512
+"""Of a plan, where nothing else is asked for."""
 
+ALIKE = 0.005
+"""Plans that differ by less are taken to be as good as each other: the smallest is chosen."""
 
-class Goal(enum.Enum):
-    """What a plan is chosen for: images per second, or images per second and lane."""
-
-    SPEED = "speed"
-    EFFICIENCY = "efficiency"
+EXACT = 6
+"""Plans of which the exact cycles are computed: those that are the best by the estimate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,19 +43,20 @@ class PlanChoice:
     placement : PipelinePlacement
     resources : tuple of Resources
         Of each core.
+    traces : list of Trace
+        The recorded inferences, and the first of them once more.
     timelines : list of Timeline
-        Of the recorded inferences, one behind the other: exact.
-    sop : float
-        Synaptic operations of an inference, on average.
+        Of these, one behind the other: exact.
     limits : str
         In words, what keeps the plan from being faster.
     """
 
     placement: PipelinePlacement
     board: Board
+    goal: Goal
     resources: tuple[Resources, ...]
+    traces: list[Trace]
     timelines: list[Timeline]
-    sop: float
     limits: str
 
     @property
@@ -68,14 +66,18 @@ class PlanChoice:
 
     @property
     def latency(self) -> int:
-        """Cycles of the first inference."""
+        """Cycles of the first inference, from its first input to its decision."""
         return self.timelines[0].decision
 
     @property
     def interval(self) -> float:
         """Cycles between decisions in steady state."""
-        decisions = [timeline.decision for timeline in self.timelines]
-        return float(np.diff(decisions).mean()) if len(decisions) > 1 else float(decisions[0])
+        return (self.timelines[-1].decision - self.timelines[0].decision) / (len(self.timelines) - 1)
+
+    @property
+    def sop(self) -> float:
+        """Synaptic operations of an inference, on average."""
+        return sum(trace.sop for trace in self.traces[1:]) / (len(self.traces) - 1)
 
     @property
     def utilization(self) -> float:
@@ -88,131 +90,52 @@ class PlanChoice:
         return self.board.clock * 1e6 / self.interval
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    bounds: tuple[int, ...]
-    groups: tuple[GroupCost, ...]
-
-    @property
-    def lanes(self) -> int:
-        return sum(group.config.lanes for group in self.groups)
-
-    @property
-    def slowest(self) -> float:
-        return max(group.cycles for group in self.groups)
-
-    @property
-    def resources(self) -> Resources:
-        return sum((group.resources for group in self.groups), Resources())
-
-    def rank(self, goal: Goal) -> tuple[float, float]:
-        """The lowest is the best."""
-        work = self.slowest if goal is Goal.SPEED else self.slowest * self.lanes
-        return work, self.resources.lut
-
-
 def choose_plan(
     network: Network,
     board: Board,
     traces: Sequence[Trace],
     *,
-    cores: tuple[int, int] = (1, MAX_CUTS + 1),
-    lanes: tuple[int, int] = (1, 512),
+    cores: tuple[int, int] = (1, MAX_CORES),
+    lanes: tuple[int, int] = (1, MAX_LANES),
     goal: Goal = Goal.SPEED,
 ) -> PlanChoice:
-    """The best plan for `network` on `board`, from recorded inferences.
+    """The best plan for `network` on `board`, for recorded inferences that follow each other over and over.
+
+    Every way to cut is tried, with the widths of the cores that may be the best (`plan_search`). Of those that fit on
+    the board, the ones that are best by an estimate are timed exactly.
 
     Parameters
     ----------
-    traces : at least one recorded inference; with two or more the interval in steady state is exact for them
+    traces : recorded inferences, at least one
     cores, lanes : smallest and largest number of cores, and of lanes of all cores together
 
     Raises a `HillockError` where no plan fits, which says what is short and by how much.
     """
-    costs = LayerCosts(network, traces)
-    best: _Candidate | None = None
-    tightest: _Candidate | None = None
-    for bounds in _cuts(network, cores):
-        for candidate in _candidates(costs, bounds, lanes):
-            if not _short(candidate.resources, board):
-                if best is None or candidate.rank(goal) < best.rank(goal):
-                    best = candidate
-            elif tightest is None or _excess(candidate.resources, board) < _excess(tightest.resources, board):
-                tightest = candidate
-    if best is None:
-        raise HillockError(_misfit(network, board, tightest, cores, lanes))
-    placement = place_pipeline(
-        network, best.bounds[1:-1], [group.config.lanes for group in best.groups], activity=costs.activity
-    )
-    timelines = time_inferences(placement.pipeline, traces)
-    sop = sum(trace.sop for trace in traces) / len(traces)
-    return PlanChoice(
-        placement,
-        board,
-        tuple(group.resources for group in best.groups),
-        timelines,
-        sop,
-        _limits(network, best, board, lanes, goal),
-    )
+    _check(network, traces, cores, lanes)
+    streamed = [*traces, traces[0]]
+    costs = LayerCosts(network, streamed)
+    found = candidates(costs, cores, lanes)
+    cycles = dict(zip(found, estimate(found, network.timesteps).tolist(), strict=True))
+    fitting = [plan for plan in found if not _short(plan.resources, board)]
+    if not fitting:
+        raise HillockError(_misfit(network, board, found, cores, lanes))
+    fitting.sort(key=lambda plan: plan.cost(cycles[plan], goal))
+    timed: list[tuple[float, Candidate, PipelinePlacement, list[Timeline]]] = []
+    for plan in _worth_timing(fitting, cycles, goal):
+        placement = place_pipeline(network, plan.bounds[1:-1], plan.lanes_of_cores, layouts=plan.layouts)
+        timelines = time_inferences(placement.pipeline, streamed)
+        interval = (timelines[-1].decision - timelines[0].decision) / len(traces)
+        timed.append((plan.cost(interval, goal), plan, placement, timelines))
+    least = min(cost for cost, *_ in timed)
+    alike = [entry for entry in timed if entry[0] <= least * (1 + ALIKE)]
+    _, best, placement, timelines = min(alike, key=lambda entry: (entry[1].resources.lut, entry[0]))
+    resources = tuple(group.resources for group in best.groups)
+    limits = _limits(network, best, found, cycles, costs, board, lanes, goal)
+    return PlanChoice(placement, board, goal, resources, streamed, timelines, limits)
 
 
-def _cuts(network: Network, cores: tuple[int, int]) -> Iterator[tuple[int, ...]]:
-    """The first layers of the cores, and the end, of every way to cut."""
-    allowed = cuts_allowed(network)
-    for count in range(cores[0] - 1, min(cores[1] - 1, len(allowed)) + 1):
-        for chosen in combinations(allowed, count):
-            yield (0, *chosen, len(network.layers))
-
-
-def _candidates(costs: LayerCosts, bounds: tuple[int, ...], lanes: tuple[int, int]) -> Iterator[_Candidate]:
-    """For every number of cycles that some core may take: the narrowest cores that are no slower."""
-    options: list[list[GroupCost]] = []
-    for first, last in pairwise(bounds):
-        some = (costs.group(first, last, count) for count in LANES if count <= lanes[1])
-        options.append(_frontier([group for group in some if group is not None]))
-    if not all(options):
-        return
-    for target in sorted({group.cycles for groups in options for group in groups}):
-        chosen = []
-        for groups in options:
-            fast = [group for group in groups if group.cycles <= target]
-            if not fast:
-                break
-            chosen.append(fast[0])
-        else:
-            candidate = _Candidate(bounds, tuple(_widened(chosen, options, lanes[0])))
-            if lanes[0] <= candidate.lanes <= lanes[1]:
-                yield candidate
-
-
-def _widened(chosen: list[GroupCost], options: list[list[GroupCost]], least: int) -> list[GroupCost]:
-    """The same cores, made wider where that saves most cycles for a lane, until there are `least` lanes altogether."""
-    chosen = list(chosen)
-    while sum(group.config.lanes for group in chosen) < least:
-        steps = []
-        for at, groups in enumerate(options):
-            behind = groups.index(chosen[at]) + 1
-            if behind < len(groups):
-                saved = chosen[at].cycles - groups[behind].cycles
-                steps.append((saved / (groups[behind].config.lanes - chosen[at].config.lanes), at, groups[behind]))
-        if not steps:
-            break
-        _, at, group = max(steps, key=lambda step: step[:2])
-        chosen[at] = group
-    return chosen
-
-
-def _frontier(groups: list[GroupCost]) -> list[GroupCost]:
-    """Those that no narrower one beats, the narrowest first."""
-    kept: list[GroupCost] = []
-    for group in groups:
-        if not kept or group.cycles < kept[-1].cycles:
-            kept.append(group)
-    return kept
-
-
-def _shares(resources: Resources, board: Board) -> list[tuple[str, int, int]]:
-    """(what, needed, available) of every resource."""
+def shares(resources: Resources, board: Board) -> list[tuple[str, int, int]]:
+    """(what, needed, what a plan may use) of every resource."""
     return [
         ("LUTs", resources.lut, int(board.lut * SHARE)),
         ("flip-flops", resources.ff, int(board.ff * SHARE)),
@@ -221,47 +144,92 @@ def _shares(resources: Resources, board: Board) -> list[tuple[str, int, int]]:
     ]
 
 
+def _check(network: Network, traces: Sequence[Trace], cores: tuple[int, int], lanes: tuple[int, int]) -> None:
+    problems = Problems(f"plan for network {network.name!r}")
+    problems.require(traces, "recorded inferences are needed, at least one")
+    for what, (low, high), most in (("cores", cores, MAX_CORES), ("lanes", lanes, MAX_CORES * LANES_OF_CORE)):
+        problems.require(
+            1 <= low <= high <= most,
+            f"{what} must be from 1 to {most}, the smaller number first, not from {low} to {high}",
+        )
+    parts = len(cuts_allowed(network)) + 1
+    problems.require(
+        cores[0] <= parts,
+        f"{cores[0]} cores are asked for, and it has {parts} parts that can be on cores of their own: {_where(network)}",
+    )
+    problems.require(lanes[1] >= cores[0], f"{lanes[1]} lanes are not enough for {cores[0]} cores: allow more")
+    problems.raise_any()
+
+
+def _where(network: Network) -> str:
+    names = ", ".join(repr(network.layers[cut].name) for cut in cuts_allowed(network))
+    return f"a core may begin with {names}" if names else "no layer may begin a core, since events pass all of them"
+
+
+def _worth_timing(plans: list[Candidate], cycles: dict[Candidate, float], goal: Goal) -> list[Candidate]:
+    """Of plans, the best first: those that are the best, and the smallest of those that are about as good."""
+    limit = plans[0].cost(cycles[plans[0]], goal) * (1 + ALIKE)
+    alike = [plan for plan in plans if plan.cost(cycles[plan], goal) <= limit]
+    smallest = sorted(alike, key=lambda plan: plan.resources.lut)
+    return list(dict.fromkeys([*plans[: EXACT // 2], *smallest[: EXACT // 2]]))
+
+
 def _short(resources: Resources, board: Board) -> list[tuple[str, int, int]]:
-    return [(what, needed, there) for what, needed, there in _shares(resources, board) if needed > there]
+    return [(what, needed, there) for what, needed, there in shares(resources, board) if needed > there]
 
 
 def _excess(resources: Resources, board: Board) -> float:
-    return max(needed / there for _, needed, there in _shares(resources, board))
+    return max(needed / there for _, needed, there in shares(resources, board))
+
+
+def _missing(resources: Resources, board: Board) -> str:
+    return ", ".join(
+        f"{needed:,} {what}, {needed - there:,} more than the {there:,} that a plan may use"
+        for what, needed, there in _short(resources, board)
+    )
 
 
 def _misfit(
-    network: Network, board: Board, tightest: _Candidate | None, cores: tuple[int, int], lanes: tuple[int, int]
+    network: Network, board: Board, found: list[Candidate], cores: tuple[int, int], lanes: tuple[int, int]
 ) -> str:
     head = f"network {network.name!r} on {board.name} ({board.device})"
     asked = f"{cores[0]} to {cores[1]} cores with {lanes[0]} to {lanes[1]} lanes altogether"
-    if tightest is None:
-        return (
-            f"{head}: there is no plan of {asked}: allow other numbers of cores or lanes; layers may be cut before "
-            f"{', '.join(repr(network.layers[cut].name) for cut in cuts_allowed(network)) or 'none'}"
-        )
-    missing = ", ".join(
-        f"{needed} {what}, {needed - there} more than the {there} there are"
-        for what, needed, there in _short(tightest.resources, board)
-    )
-    largest = max(
-        (layer for layer in network.layers if layer.connections),
-        key=lambda layer: sum(connection.synapses.weights.size for connection in layer.connections),
-    )
-    count = sum(connection.synapses.weights.size for connection in largest.connections)
+    if not found:
+        return f"{head}: no core can hold it in a plan of {asked}: allow other numbers of cores or lanes"
+    tightest = min(found, key=lambda plan: _excess(plan.resources, board))
+    counts = {
+        layer.name: sum(connection.synapses.weights.size for connection in layer.connections)
+        for layer in network.layers
+    }
+    largest = max(counts, key=lambda name: counts[name])
     return (
-        f"{head}: no plan of {asked} fits; the smallest needs {missing}. Layer {largest.name!r} has most weights, "
-        f"{count:,} of {network.weight_bits} bits: use fewer bits, make it smaller, or take a larger board"
+        f"{head}: no plan of {asked} fits; the smallest needs {_missing(tightest.resources, board)}. Layer {largest!r} "
+        f"has most weights, {counts[largest]:,} of {network.weight_bits} bits: use fewer bits, make it smaller, or take a "
+        f"larger board"
     )
 
 
-def _limits(network: Network, best: _Candidate, board: Board, lanes: tuple[int, int], goal: Goal) -> str:
+def _limits(
+    network: Network,
+    best: Candidate,
+    found: list[Candidate],
+    cycles: dict[Candidate, float],
+    costs: LayerCosts,
+    board: Board,
+    lanes: tuple[int, int],
+    goal: Goal,
+) -> str:
     """Why the plan is not faster."""
-    at = int(np.argmax([group.cycles for group in best.groups]))
-    names = [layer.name for layer in network.layers[best.bounds[at] : best.bounds[at + 1]]]
-    slowest = f"core {at} ({', '.join(names)}), {best.groups[at].config.lanes} lanes"
+    at = max(range(len(best.groups)), key=lambda core: best.groups[core].cycles)
+    first, last = best.bounds[at : at + 2]
+    names = ", ".join(layer.name for layer in network.layers[first:last])
+    slowest = f"core {at} ({names}), {best.groups[at].lanes} lanes, is the slowest"
     if goal is Goal.EFFICIENCY:
-        return f"{slowest}, is the slowest; more lanes would be used less"
-    what, needed, there = max(_shares(best.resources, board), key=lambda share: share[1] / share[2])
-    if best.lanes >= lanes[1] - 1:
-        return f"{slowest}, is the slowest; {lanes[1]} lanes are allowed"
-    return f"{slowest}, is the slowest; {needed:,} of {there:,} {what} are taken"
+        return f"{slowest}; with more lanes, or fewer, they would be used less"
+    faster = [plan for plan in found if cycles[plan] < cycles[best] * (1 - ALIKE) and _short(plan.resources, board)]
+    if faster:
+        nearest = min(faster, key=lambda plan: _excess(plan.resources, board))
+        return f"{slowest}; the nearest plan that is faster needs {_missing(nearest.resources, board)}"
+    if any(group.lanes > best.groups[at].lanes for group in costs.group(first, last)):
+        return f"{slowest}; no more than {lanes[1]} lanes are allowed"
+    return f"{slowest}; more lanes would not make it faster"

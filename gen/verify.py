@@ -26,7 +26,8 @@ from .pipeline import PipelinePlacement
 from .scores import score_of
 from .shards import cut, run_shards
 from .simulate import Step, _check, in_silence
-from .verify_shard import Job, Mismatch, Shard, ShardResult, build, identity_of, layer_figures, place_cores, run_shard
+from .verify_job import Job, build, identity_of, place_cores
+from .verify_shard import Mismatch, Shard, ShardResult, layer_figures, run_shard
 from .verilog import accelerator_verilog
 from .workers import Workers
 

@@ -106,6 +106,7 @@ class Model:
         self.low, self.high = -(1 << config.potential_bits - 1), (1 << config.potential_bits - 1) - 1
         self.depths = {"layer": config.max_layers, "synapse": SYNAPSES, "current": WORDS}
         self.memories = {name: [self.draw(name) for _ in range(words)] for name, words in self.depths.items()}
+        self.memories["layer"][0] |= {"fires": True, "threshold": 1}  # one layer at least is busy
         self.potentials = [[0] * config.lanes for _ in range(config.potential_words)]
         # Words that are the last of their layer, and words whose lanes are not all neurons.
         self.last = {1, 3, 5}

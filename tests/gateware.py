@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from amaranth.hdl import ClockDomain, Module
 from amaranth.sim import Simulator
 
 from hillock.hw.config import CoreConfig
@@ -40,7 +41,10 @@ def simulate(dut: Any, bench: Bench) -> None:
         await bench(ctx)
         ended.append(True)
 
-    simulator = Simulator(dut)
+    top = Module()
+    top.domains.sync = ClockDomain()  # there is a clock even where the component uses none
+    top.submodules.dut = dut
+    simulator = Simulator(top)
     simulator.add_clock(1e-6)
     simulator.add_testbench(testbench)
     simulator.run()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,7 +158,7 @@ def test_a_refusal_names_the_shard(two, tmp_path):
 def test_the_digits(two, tmp_path):
     """The same figures as on processes of this machine; the workers build the gateware from its text by themselves."""
     network, dataset = load_model("digits").network, digits()
-    options = {"images": 7, "shard": 2, "cache": BUILD / "cache" / "hillock" / "verilator"}
+    options: dict[str, Any] = {"images": 7, "shard": 2, "cache": BUILD / "cache" / "hillock" / "verilator"}
     with cluster(two.address, patience=PATIENCE) as workers:
         wait_for(workers, 2)
         there = verify(network, dataset, workers, folder=tmp_path / "there", **options)

@@ -146,7 +146,7 @@ def test_a_shard_that_is_cancelled(tmp_path):
 def test_an_executor_that_does_not_go_on(tmp_path):
     """A pool of the standard library ends with its first process; the finished shards have been handed out."""
     pieces = [Piece(0, tmp_path), Piece(1, tmp_path, deaths=99), Piece(2, tmp_path)]
-    got = []
+    got: list[tuple[Piece, int]] = []
     with ProcessPoolExecutor(1) as pool, pytest.raises(BrokenExecutor):
         got.extend(run_shards(square, pieces, Workers(pool, lambda: 1)))
     assert times_begun(tmp_path, 2) == 0

@@ -45,7 +45,7 @@ def test_any_legal_sequence_equals_one_operation_after_another(widths, seed):
     assert [hazard for hazard in (*soon, *itertools.product(late, model.kinds, (DRAIN,))) if not met[hazard]] == []
     assert not any(met[kind, later, distance] for kind in late for later in model.kinds for distance in range(1, DRAIN))
     assert min(compared[f"look {kind.name}"] for kind in KINDS) >= 3 * WORDS
-    assert compared["spikes"] > 100
+    assert compared["spikes"] > 50
     assert compared["trace"] == sum(step.valid and step.kind is FIRE for step in first + second)
     assert compared["parameters"] > len(steps)
 
@@ -56,7 +56,7 @@ def test_one_word_is_kept_in_registers(widths, leaks, seed):
     """Operations follow each other closer; what was looked at in between, a PRELOAD or LOAD forgets."""
     rng = random.Random(f"{seed} {widths} {leaks}")
     model = Model(widths, rng, potential_words=1, max_layers=1)
-    model.memories["layer"][0] |= {"leak_shift": leaks, "fires": True, "threshold": 1}
+    model.memories["layer"][0]["leak_shift"] = leaks
     steps = []
     for _ in range(30):
         first = Op(LOAD if model.config.static_input and rng.random() < 0.5 else PRELOAD, 0)

@@ -4,14 +4,15 @@ import random
 from collections import Counter, deque
 
 import pytest
-from amaranth.sim import Simulator
 
+from gateware import put
+from gateware import simulate as run_bench
 from hillock.hw.config import CoreConfig
 from hillock.hw.readout import Readout
 
 LANES, CLASSES, NEURONS = 4, 6, 14
 CONFIG = CoreConfig(
-    lanes=LANES, classes=CLASSES, max_neurons=NEURONS, potential_words=8, potential_bits=12, current_bits=12
+    lanes=LANES, classes=CLASSES, max_channels=NEURONS, potential_words=8, potential_bits=12, current_bits=12
 )
 LOW, HIGH = -(1 << 11), (1 << 11) - 1
 MARKER = None
@@ -53,15 +54,14 @@ class Bench:
         await self.cycle()
         self.ctx.set(getattr(self.dut, name), 0)
 
-    def registers(self, *, timesteps, delay=0, outputs=CLASSES, by_potential=False, potential_base=0):
-        for name, value in dict(locals()).items():
-            if name != "self":
-                self.ctx.set(getattr(self.dut, name), value)
+    def registers(self, *, timesteps, delay=0, outputs=CLASSES, by_potential=False, none=False, potential_base=0):
+        put(self.ctx, self.dut, timesteps=timesteps, delay=delay, outputs=outputs, by_potential=by_potential, none=none,
+            potential_base=potential_base)  # fmt: skip
 
     async def send(self, token, gap=0):
         """`gap` cycles in which a token waits to leave, then the one in which it does."""
         ctx, dut = self.ctx, self.dut
-        ctx.set(dut.token, {"address": 0 if token is MARKER else token, "marker": token is MARKER})
+        ctx.set(dut.token, {"channel": 0 if token is MARKER else token, "marker": token is MARKER})
         ctx.set(dut.offered, 1)
         for _ in range(gap):
             await self.cycle()
@@ -94,17 +94,7 @@ class Bench:
 def simulate(test, memory=()):
     """Run `test(bench)`, a coroutine, on a fresh readout."""
     dut = Readout(CONFIG)
-    ran = []
-
-    async def testbench(ctx):
-        await test(Bench(ctx, dut, memory))
-        ran.append(True)
-
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(testbench)
-    simulator.run()
-    assert ran == [True]
+    run_bench(dut, lambda ctx: test(Bench(ctx, dut, memory)))
 
 
 def decided(counts):
@@ -172,6 +162,28 @@ def test_count(steps, delay, counts, decision):
         assert bench.valid
         assert await bench.take() == decision
         assert await bench.counts() == counts
+
+    simulate(test)
+
+
+def test_when_nothing_is_decided_the_end_is_still_offered(seed):
+    """Nothing is counted, and 0 is offered in the cycle after the last marker, also after inferences that decided."""
+    rng = random.Random(seed)
+
+    async def test(bench):
+        for none in (1, 0, 1, 1):
+            steps = [[3, rng.randrange(4, NEURONS)] for _ in range(4)]
+            bench.registers(timesteps=len(steps), none=none)
+            await bench.pulse("begin")
+            for step in steps:
+                for token in [*step, MARKER]:
+                    await bench.send(token)
+                    assert not bench.valid
+            await bench.cycle()
+            assert bench.valid
+            counts = await bench.counts()
+            assert await bench.take() == (0 if none else 3)
+            assert any(counts) != none
 
     simulate(test)
 

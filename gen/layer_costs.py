@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from hillock.hw.config import RANGES, CoreConfig
 from hillock.hw.problems import HillockError
 from hillock.sim.bounds import may_saturate
-from hillock.sim.core_clock import CHANGE, LOAD_CHANGE, START
+from hillock.sim.core_clock import CHANGE, DECISION_BY_COUNT, LOAD_CHANGE, SCAN, START
 from hillock.sim.golden import Trace
 from hillock.sim.layout import Layout, tap_words, walk_lengths
-from hillock.sim.network import INPUT, Connection, Dense, IntArray, Network
+from hillock.sim.network import INPUT, Connection, Decision, Dense, IntArray, Network
 from hillock.sim.plan import Plan
 
 from .mapping import fit
@@ -43,14 +43,16 @@ class GroupCost:
     ----------
     config, layouts, resources
         The core, the layouts of the layers in it as `mapping.place` takes them, and what it takes of an FPGA.
-    before, walk, tail, after : arrays [timesteps]
-        Cycles until the core needs the events of the core before it, of their walk, of the end of that walk, for which
-        all events are in its queue, and from there to its last fire pass. Events from outside are always there, and
-        count as `before`.
+    before, walk, after : arrays [timesteps]
+        Cycles until the core needs the events of the core before it, of their walk, and from its end to the last fire
+        pass. Events from outside are always there, and count as `before`.
+    frees, tail : arrays [timesteps]
+        All events that the core before gives in timestep t are in the queue, or beyond, `tail[t]` cycles before the end
+        of the walk of timestep `frees[t]`; -1: there is always room for them.
     words : int
         Of the last layer.
     begin : int
-        Cycles before the first timestep of an inference.
+        Cycles from the end of an inference to the first timestep of the next.
     cycles : float
         Of an inference, on average, if it never waits for other cores.
     """
@@ -60,8 +62,9 @@ class GroupCost:
     resources: Resources
     before: FloatArray
     walk: FloatArray
-    tail: FloatArray
     after: FloatArray
+    frees: IntArray
+    tail: FloatArray
     words: int
     begin: int
     cycles: float
@@ -92,7 +95,7 @@ class LayerCosts:
         self.at = cache(self._at)
         self._part = cache(self._make_part)
         self._layer = cache(self._make_layer)
-        self._last_events = cache(self._make_last_events)
+        self._queued = cache(self._make_queued)
 
     def _group(self, first: int, last: int) -> list[GroupCost]:
         """The layers from `first` to before `last` on one core: the numbers of lanes with which it is faster than with
@@ -118,7 +121,7 @@ class LayerCosts:
         if plan is None:
             return None
         zeros = np.zeros(len(self._events[INPUT]))
-        before, walk, tail, after = zeros, zeros, zeros, zeros
+        before, walk, after, tail, frees = zeros, zeros, zeros, zeros, np.full(len(zeros), -1)
         crossed = False
         for index, one in enumerate(chosen):
             words_before = chosen[index - 1].words + CHANGE if index else 0
@@ -133,19 +136,23 @@ class LayerCosts:
                     gap += REPLAY
                 if first and connection.source == INPUT:
                     before, walk, crossed = before + gap, cycles, True
-                    tail = self._tail(first + index, number, one.layout, plan.config.input_queue)
+                    frees, tail = self._room(first + index, number, one.layout, plan.config.input_queue)
                 elif crossed:
                     after = after + gap + cycles
                 else:
                     before = before + gap + cycles
-        begin = START + sum(one.words + CHANGE for one in chosen)
+        words, begin = chosen[-1].words, START + sum(one.words + CHANGE for one in chosen)
         if part.network.static_input:
             begin += 2 * chosen[0].words + LOAD_CHANGE + CHANGE
-        words = chosen[-1].words
+        if last == len(self.network.layers):
+            scans = self.network.decision is Decision.POTENTIAL
+            begin += SCAN + self.network.layers[-1].neurons if scans else WAIT + DECISION_BY_COUNT
         work = float((before + walk + after + words + CHANGE).sum()) / self._inferences + begin
         names = [layer.name for layer in part.network.layers]
         layouts = {name: one.layout for name, one in zip(names, chosen, strict=True)}
-        return GroupCost(plan.config, layouts, predict(plan.config), before, walk, tail, after, words, begin, work)
+        return GroupCost(
+            plan.config, layouts, predict(plan.config), before, walk, after, frees, tail, words, begin, work
+        )
 
     def _make_part(self, first: int, last: int) -> "_Part | None":
         cuts = [cut for cut in (first, last) if 0 < cut < len(self.network.layers)]
@@ -177,19 +184,25 @@ class LayerCosts:
         shape = self.network.shape_of(connection.source)
         return walk_lengths(connection, shape, layout)[:: shape.channels].astype(np.float64)
 
-    def _tail(self, index: int, number: int, layout: tuple[int, int], depth: int) -> FloatArray:
-        """Cycles of the walks of the last `depth` events of a connection."""
+    def _room(self, index: int, number: int, layout: tuple[int, int], depth: int) -> tuple[IntArray, FloatArray]:
+        """`frees` and `tail` of a connection whose events come through a queue of so many words."""
         layer = self.network.layers[index]
         connection = layer.connections[number]
         lengths = self._lengths(connection, Layout(layer.shape, layout[0] * layout[1], *layout))
-        return self._last_events(connection.source, depth) @ lengths
+        frees, behind = self._queued(connection.source, depth)
+        return frees, behind @ lengths
 
-    def _make_last_events(self, source: str, depth: int) -> FloatArray:
-        """The last `depth` events of each timestep, by place."""
+    def _make_queued(self, source: str, depth: int) -> tuple[IntArray, FloatArray]:
+        """Of the token that is `depth` tokens before the marker of a timestep: (its timestep; the events of that, by
+        place, from this token on). With none so far before, (-1; nothing).
+        """
         events = self._events[source]
-        behind = events[:, ::-1].cumsum(axis=1)[:, ::-1] - events
-        last: FloatArray = np.clip(depth - behind, 0, events)
-        return last
+        ends = np.cumsum(events.sum(axis=1) + 1)  # the number of tokens up to a marker
+        token = ends - 1 - depth
+        frees = np.where(token < 0, -1, np.searchsorted(ends, token, side="right"))
+        left = np.where(token < 0, 0, ends[frees] - token - 1)  # without the marker
+        later = events[frees, ::-1].cumsum(axis=1)[:, ::-1] - events[frees]
+        return frees, np.clip(left[:, None] - later, 0, events[frees])
 
 
 @dataclass(frozen=True, eq=False)

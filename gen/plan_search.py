@@ -3,7 +3,8 @@
 import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
+from math import prod
 
 import numpy as np
 
@@ -20,6 +21,9 @@ SPARE = (1.0, 0.95, 0.9, 0.8, 0.65)
 
 BATCH = 512
 """Plans that are estimated together."""
+
+FEW = 2000
+"""Combinations of widths that are all looked at, for one way to cut."""
 
 
 class Goal(enum.Enum):
@@ -90,6 +94,9 @@ def candidates(costs: LayerCosts, cores: tuple[int, int], lanes: tuple[int, int]
 
 def _combinations(options: list[list[GroupCost]]) -> Iterator[list[GroupCost]]:
     if not all(options):
+        return
+    if prod(map(len, options)) <= FEW:
+        yield from map(list, product(*options))
         return
     by_luts = [sorted(groups, key=lambda group: group.resources.lut) for groups in options]
     by_memory = [sorted(groups, key=lambda group: (group.resources.bram, group.resources.lut)) for groups in options]
@@ -175,24 +182,27 @@ def _intervals(plans: Sequence[Sequence[GroupCost]], timesteps: int) -> FloatArr
     """
     columns = list(zip(*plans, strict=True))
     parts = [
-        [np.stack([getattr(group, name) for group in groups], axis=1) for name in ("before", "walk", "tail", "after")]
+        [np.stack([getattr(group, name) for group in groups]) for name in ("before", "walk", "after", "frees", "tail")]
         for groups in columns
     ]
     words = [np.array([group.words for group in groups]) for groups in columns]
     begins = [np.array([group.begin for group in groups]) for groups in columns]
-    nothing = np.zeros(len(plans))
-    ready = [nothing] * len(columns)  # for its next timestep
-    taken = [nothing] * (len(columns) + 1)  # when the events of the core before are all in the queue, or beyond
+    every, steps = np.arange(len(plans)), parts[0][0].shape[1]
+    ready = [np.zeros(len(plans))] * len(columns)  # for its next timestep
+    walked = [np.zeros((len(plans), steps + 1)) for _ in columns]  # end of the walks; the last one never counts
     ends = []
-    for step in range(len(parts[0][0])):
-        given = nothing
-        for core, (before, walk, tail, after) in enumerate(parts):
-            at = ready[core] + before[step] + (0 if step % timesteps else begins[core])
+    for step in range(steps):
+        given = np.zeros(len(plans))
+        for core, (before, walk, after, _, _) in enumerate(parts):
+            at = ready[core] + before[:, step] + (0 if step % timesteps else begins[core])
             if core:
                 first = given + WAIT
-                at = np.maximum(np.maximum(at, first) + walk[step], first + words[core - 1] - 1)
-                taken[core] = at - tail[step]
-            given = np.maximum(at + after[step], taken[core + 1])
+                at = np.maximum(np.maximum(at, first) + walk[:, step], first + words[core - 1] - 1)
+                walked[core][:, step] = at
+            given = at + after[:, step]
+            if step and core + 1 < len(parts):
+                frees, tail = parts[core + 1][3][:, step - 1], parts[core + 1][4][:, step - 1]
+                given = np.maximum(given, walked[core + 1][every, frees] - tail)
             ready[core] = given + words[core] + CHANGE
         if (step + 1) % timesteps == 0:
             ends.append(given)

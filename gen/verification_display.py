@@ -68,8 +68,9 @@ def record_table(record: dict[str, Any]) -> Table:
     mismatches = sum(record[f"{kind}_mismatches"] for kind in KINDS)
     equal = record["first_difference"] is None
     images = f"{record['images']:,} of {record['held_out_images']:,} images"
+    found = f"{mismatches:,} mismatch{'' if mismatches == 1 else 'es'}"
     table = Table(
-        title=Text(f"{record['model']}: {images}, {mismatches:,} mismatches", "bold green" if equal else "bold red"),
+        title=Text(f"{record['model']}: {images}, {found}", "bold green" if equal else "bold red"),
         title_justify="left",
         caption=None if equal else Text(f"first difference: {record['first_difference']}", "red"),
         caption_justify="left",

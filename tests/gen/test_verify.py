@@ -416,6 +416,7 @@ def test_the_record_and_its_table_are_written(run, tmp_path):
     )
     result = run(images=6)
     path = write_record(result, "a machine", folder)
+    assert path is not None
     assert path == folder / "digits.json"
     assert read_records(folder) == [record_of(result, "a machine")]
     cells = [
@@ -549,7 +550,7 @@ def test_the_command_line_with_a_difference(command, monkeypatch, tmp_path):
     assert not (tmp_path / "records").exists()
     code, out, err = command("--images", 2)
     assert code == 1
-    assert "digits: 2 of 445 images, 1 mismatches" in out
+    assert "digits: 2 of 445 images, 1 mismatch " in out
     assert "1 differ" in err
     assert "written:" not in out
 

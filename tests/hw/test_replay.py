@@ -9,9 +9,8 @@ from gateware import put, simulate
 from hillock.hw.config import CoreConfig
 from hillock.hw.replay import Replay
 
-CONFIG = CoreConfig(
-    lanes=3, replay_words=40, max_channels=16, max_height=4, max_width=4, row_entries=1, column_entries=1, payload_bits=2
-)  # fmt: skip
+GRIDS = {"max_channels": 16, "max_height": 4, "max_width": 4, "row_entries": 1, "column_entries": 1}
+CONFIG = CoreConfig(lanes=3, replay_words=40, payload_bits=2, **GRIDS)
 REGIONS = {0: 7, 7: 1, 8: 12, 20: 20}
 """First word and length of each."""
 

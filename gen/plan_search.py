@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, pairwise, product
 from math import prod
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from hillock.sim.core_clock import CHANGE
 
-from .layer_costs import MAX_LANES, WAIT, FloatArray, GroupCost, LayerCosts
+from .group_costs import GroupCost, GroupCosts
+from .layer_costs import MAX_LANES, FloatArray
 from .partition import cuts_allowed
 from .resources import Resources
 
@@ -50,7 +52,7 @@ class Candidate:
         """Cycles of the slowest core, if no core ever waits for another: no plan is faster."""
         return max(group.cycles for group in self.groups)
 
-    @property
+    @cached_property
     def resources(self) -> Resources:
         """Of all cores."""
         return sum((group.resources for group in self.groups), Resources())
@@ -70,7 +72,7 @@ class Candidate:
         return interval if goal is Goal.SPEED else interval * self.lanes
 
 
-def candidates(costs: LayerCosts, cores: tuple[int, int], lanes: tuple[int, int]) -> list[Candidate]:
+def candidates(costs: GroupCosts, cores: tuple[int, int], lanes: tuple[int, int]) -> list[Candidate]:
     """Plans for every way to cut, with any core as the slowest and the others so fast that they do not hold it up.
 
     Of the widths that are fast enough, a core has the one with the fewest LUTs, or the one with the fewest block RAMs.
@@ -125,13 +127,13 @@ def _fast_enough(groups: list[GroupCost], wanted: float, needed: float) -> Group
 
 
 def _widened(
-    costs: LayerCosts,
+    costs: GroupCosts,
     bounds: tuple[int, ...],
     chosen: list[GroupCost],
     options: list[list[GroupCost]],
     lanes: tuple[int, int],
 ) -> list[GroupCost] | None:
-    """The same cores, made wider where that saves most cycles for a lane, until there are enough; None if that fails."""
+    """The same cores, made wider until there are enough lanes, where that saves most cycles for a lane; or None."""
     chosen = list(chosen)
     while (missing := lanes[0] - sum(group.lanes for group in chosen)) > 0:
         room = lanes[1] - lanes[0] + missing
@@ -149,7 +151,7 @@ def _widened(
 
 
 def _padded(
-    costs: LayerCosts, bounds: tuple[int, ...], chosen: list[GroupCost], missing: int
+    costs: GroupCosts, bounds: tuple[int, ...], chosen: list[GroupCost], missing: int
 ) -> list[GroupCost] | None:
     """The same cores with so many lanes more altogether, which have nothing to do."""
     padded = []
@@ -185,8 +187,10 @@ def _intervals(plans: Sequence[Sequence[GroupCost]], timesteps: int) -> FloatArr
         [np.stack([getattr(group, name) for group in groups]) for name in ("before", "walk", "after", "frees", "tail")]
         for groups in columns
     ]
-    words = [np.array([group.words for group in groups]) for groups in columns]
-    begins = [np.array([group.begin for group in groups]) for groups in columns]
+    words, begins, gives, takes = (
+        [np.array([getattr(group, name) for group in groups]) for groups in columns]
+        for name in ("words", "begin", "gives", "takes")
+    )
     every, steps = np.arange(len(plans)), parts[0][0].shape[1]
     ready = [np.zeros(len(plans))] * len(columns)  # for its next timestep
     walked = [np.zeros((len(plans), steps + 1)) for _ in columns]  # end of the walks; the last one never counts
@@ -196,7 +200,7 @@ def _intervals(plans: Sequence[Sequence[GroupCost]], timesteps: int) -> FloatArr
         for core, (before, walk, after, _, _) in enumerate(parts):
             at = ready[core] + before[:, step] + (0 if step % timesteps else begins[core])
             if core:
-                first = given + WAIT
+                first = given + gives[core - 1] + takes[core]
                 at = np.maximum(np.maximum(at, first) + walk[:, step], first + words[core - 1] - 1)
                 walked[core][:, step] = at
             given = at + after[:, step]
@@ -206,4 +210,5 @@ def _intervals(plans: Sequence[Sequence[GroupCost]], timesteps: int) -> FloatArr
             ready[core] = given + words[core] + CHANGE
         if (step + 1) % timesteps == 0:
             ends.append(given)
-    return np.diff(np.array(ends), axis=0).mean(axis=0)
+    result: FloatArray = np.diff(np.array(ends), axis=0).mean(axis=0)
+    return result

@@ -9,8 +9,8 @@ from hillock.sim.network import Network
 from hillock.sim.timing import Timeline, time_inferences
 
 from .boards import Board
+from .group_costs import GroupCosts
 from .layer_costs import MAX_LANES as LANES_OF_CORE
-from .layer_costs import LayerCosts
 from .partition import cuts_allowed
 from .pipeline import PipelinePlacement, place_pipeline
 from .plan_search import Candidate, Goal, candidates, estimate
@@ -113,7 +113,7 @@ def choose_plan(
     """
     _check(network, traces, cores, lanes)
     streamed = [*traces, traces[0]]
-    costs = LayerCosts(network, streamed)
+    costs = GroupCosts(network, streamed)
     found = candidates(costs, cores, lanes)
     cycles = dict(zip(found, estimate(found, network.timesteps).tolist(), strict=True))
     fitting = [plan for plan in found if not _short(plan.resources, board)]
@@ -155,7 +155,7 @@ def _check(network: Network, traces: Sequence[Trace], cores: tuple[int, int], la
     parts = len(cuts_allowed(network)) + 1
     problems.require(
         cores[0] <= parts,
-        f"{cores[0]} cores are asked for, and it has {parts} parts that can be on cores of their own: {_where(network)}",
+        f"{cores[0]} cores are asked for, and it can be cut into {parts} parts at most: {_where(network)}",
     )
     problems.require(lanes[1] >= cores[0], f"{lanes[1]} lanes are not enough for {cores[0]} cores: allow more")
     problems.raise_any()
@@ -204,8 +204,8 @@ def _misfit(
     largest = max(counts, key=lambda name: counts[name])
     return (
         f"{head}: no plan of {asked} fits; the smallest needs {_missing(tightest.resources, board)}. Layer {largest!r} "
-        f"has most weights, {counts[largest]:,} of {network.weight_bits} bits: use fewer bits, make it smaller, or take a "
-        f"larger board"
+        f"has most weights, {counts[largest]:,} of {network.weight_bits} bits: use fewer bits, make it smaller, or "
+        f"take a larger board"
     )
 
 
@@ -214,7 +214,7 @@ def _limits(
     best: Candidate,
     found: list[Candidate],
     cycles: dict[Candidate, float],
-    costs: LayerCosts,
+    costs: GroupCosts,
     board: Board,
     lanes: tuple[int, int],
     goal: Goal,

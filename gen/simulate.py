@@ -84,7 +84,7 @@ def simulate(
     step : Step
     """
     count = len(dataset.test_images) if images is None else images
-    _check(network, dataset, count)
+    check_images(network, dataset, count)
     done = step("memory images", 1)
     write_images(place(network, fit(network, lanes)), folder / "images")
     stored, placement = read_images(folder / "images")
@@ -125,7 +125,7 @@ def simulate(
     return result
 
 
-def _check(network: Network, dataset: Dataset, count: int) -> None:
+def check_images(network: Network, dataset: Dataset, count: int) -> None:
     """Whether the images of `dataset` can be run through `network`, the first `count` of them."""
     if not 1 <= count <= len(dataset.test_images):
         raise HillockError(

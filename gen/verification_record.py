@@ -14,7 +14,7 @@ from hillock.sim.tool import find_verilator
 
 from .verify import Verification
 
-__all__ = ["KINDS", "RECORDS", "read_records", "record_of", "records_table", "write_record"]
+__all__ = ["KINDS", "RECORDS", "read_records", "record_of", "records_table", "renew_table", "write_record"]
 
 RECORDS = Path("docs/verification")
 """Folder of the records, from the root of the project."""
@@ -84,7 +84,7 @@ def write_record(result: Verification, machine: str, folder: Path = RECORDS) -> 
     if same and old["images"] > record["images"]:
         return None
     write_file(path, (json.dumps(record, indent=1) + "\n").encode())
-    _renew_table(folder)
+    renew_table(folder)
     return path
 
 
@@ -153,7 +153,8 @@ def _read(path: Path) -> dict[str, Any]:
     return dict(record)
 
 
-def _renew_table(folder: Path) -> None:
+def renew_table(folder: Path = RECORDS) -> None:
+    """Put the table of the records in `folder` between its markers in README.md; what stands around it stays."""
     path = folder / "README.md"
     old = path.read_text() if path.exists() else f"# Verification\n\n{_BEGIN}\n{_END}\n"
     before, begin, rest = old.partition(_BEGIN)

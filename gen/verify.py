@@ -25,7 +25,7 @@ from .figures import LayerFigures
 from .pipeline import PipelinePlacement
 from .scores import score_of
 from .shards import cut, run_shards
-from .simulate import Step, _check, in_silence
+from .simulate import Step, check_images, in_silence
 from .verify_job import Job, build, identity_of, place_cores
 from .verify_shard import Mismatch, Shard, ShardResult, layer_figures, run_shard
 from .verilog import accelerator_verilog
@@ -110,7 +110,7 @@ def verify(
         Do the finished shards of an earlier run again.
     """
     number = len(dataset.test_images) if images is None else images
-    _check(network, dataset, number)
+    check_images(network, dataset, number)
     if shard < 1:
         raise HillockError(f"a shard must have at least 1 image, not {shard}")
     placement = place_cores(network, _indices(network, cuts, lanes), tuple(lanes))

@@ -137,12 +137,10 @@ def test_while_busy_an_image_is_loaded_into_the_bank_that_is_not_in_use():
         return bool(found)
 
     async def begin(bus, bank):
-        bus.ask(at("control"), 1 | bank << 2)
-        await bus.cycle()
+        await bus.access(at("control"), 1 | bank << 2)
         bus.set(started=1)
         await bus.cycle()
         bus.set(started=0, busy=1)
-        bus.release()
 
     async def test(bus):
         await bus.access(at("input_mode"), 1)

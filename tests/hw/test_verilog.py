@@ -9,23 +9,31 @@ from pathlib import Path
 import pytest
 
 import hillock.hw
-from hillock.gen.verilog import core_verilog
+from hillock.gen.verilog import accelerator_verilog, core_verilog
 from hillock.hw.config import CoreConfig
 from hillock.hw.core import MemoryInit
 from hillock.sim.tool import find_verilator
 
-SMALL = {"max_layers": 2, "max_neurons": 9, "potential_words": 8, "synapse_words": 32, "classes": 5}
+SMALL = {"max_layers": 2, "max_connections": 3, "max_channels": 9, "potential_words": 8, "synapse_words": 32,
+         "current_words": 8, "queue_words": 4, "classes": 5}  # fmt: skip
+GRIDS = {"max_height": 5, "max_width": 6, "row_entries": 9, "column_entries": 11}
 CONFIGS = {
     "default": CoreConfig(),
     "one_of_everything": CoreConfig(
-        lanes=1, weight_bits=4, potential_bits=4, fraction_bits=0, current_bits=2, leak_shift_bits=1,
-        max_layers=1, max_neurons=1, potential_words=1, synapse_words=1, classes=1, input_queue=4,
+        lanes=1, weight_bits=4, potential_bits=4, fraction_bits=0, current_bits=2, leak_shift_bits=1, max_layers=1,
+        max_connections=1, max_channels=1, potential_words=1, synapse_words=1, current_words=1, queue_words=1,
+        classes=1, input_queue=4,
     ),
     "odd": CoreConfig(
         lanes=3, weight_bits=5, potential_bits=13, fraction_bits=3, current_bits=13, leak_shift_bits=2, **SMALL
     ),
     "wide": CoreConfig(lanes=2, weight_bits=16, potential_bits=32, fraction_bits=15, current_bits=32, **SMALL),
-    "one_word": CoreConfig(lanes=16, **SMALL),
+    "one_word": CoreConfig(lanes=16, **SMALL | {"potential_words": 1}),
+    "grids": CoreConfig(lanes=5, **SMALL, **GRIDS),
+    "everything": CoreConfig(
+        lanes=5, columns_per_word=3, channel_entries=7, replay_words=9, static_input=1, image_banks=2, passes_on=1,
+        payload_bits=4, **SMALL, **GRIDS,
+    ),
 }  # fmt: skip
 
 WAIVERS = """\
@@ -50,16 +58,16 @@ lint_off -rule ASCRANGE -file "*" -match "*Ascending bit range vector: left < ri
 
 
 def ports(verilog):
-    """The names of the ports of the core."""
-    return re.findall(r"\w+", verilog.partition("\nmodule core(")[2].partition(");")[0])
+    """The names of the ports of the accelerator."""
+    return re.findall(r"\w+", verilog.partition("\nmodule accelerator(")[2].partition(");")[0])
 
 
 def lint(verilog, folder):
     """What Verilator says against it, as (rule, text)."""
     tool = find_verilator()
-    (folder / "core.v").write_text(verilog)
+    (folder / "accelerator.v").write_text(verilog)
     (folder / "waivers.vlt").write_text(WAIVERS)
-    command = ["verilator", "--lint-only", "-Wall", "--top-module", "core", "waivers.vlt", "core.v"]
+    command = ["verilator", "--lint-only", "-Wall", "--top-module", "accelerator", "waivers.vlt", "accelerator.v"]
     done = subprocess.run(command, cwd=folder, env=tool.environment(), capture_output=True, text=True, check=False)
     found = re.findall(r"^%(?:Warning-(\w+)|Error): (?!Exiting)(.*)", done.stderr, re.MULTILINE)
     assert (done.returncode == 0) == (not found), done.stderr
@@ -74,10 +82,14 @@ def test_lint_is_clean(config, tmp_path):
 
 def test_lint_is_clean_without_trace_ports(tmp_path):
     with_trace, without = (core_verilog(CONFIGS["odd"], trace=trace) for trace in (True, False))
-    traced = {f"trace_{name}" for name in ("valid", "layer", "word", "spikes", "potentials")}
+    traced = {f"trace0_{name}" for name in ("valid", "layer", "word", "spikes", "potentials")}
     assert set(ports(with_trace)) - set(ports(without)) == traced
     assert set(ports(without)) - set(ports(with_trace)) == set()
     assert lint(without, tmp_path) == []
+
+
+def test_lint_is_clean_with_several_cores(tmp_path):
+    assert lint(accelerator_verilog([CONFIGS["everything"], CONFIGS["odd"], CONFIGS["wide"]]), tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -86,15 +98,15 @@ def test_lint_is_clean_without_trace_ports(tmp_path):
         ("reg planted; always @* if (bus__stb) planted = bus__we;", "LATCH"),
         ("wire planted; wire source; assign planted = source;", "UNDRIVEN"),
         ("wire [0:1] both; assign both = {2{bus__we}}; wire planted; assign planted = both[1];", "ASCRANGE"),
-        ("reg planted; always @(posedge clk) planted <= bus__adr[24];", "SELRANGE"),
+        ("reg planted; always @(posedge clk) planted <= bus__adr[26];", "SELRANGE"),
         ("wire planted; assign planted = planted ^ bus__we;", "UNOPTFLAT"),
     ],
 )
 def test_lint_finds_what_is_planted(planted, rule, tmp_path):
     """The waivers hide nothing of this kind."""
-    before, _, behind = core_verilog(CONFIGS["one_of_everything"]).partition("module core(")
+    before, _, behind = core_verilog(CONFIGS["one_of_everything"]).partition("module accelerator(")
     listed, _, body = behind.partition(");")
-    verilog = f"{before}module core(planted, {listed});\n  output planted;\n  {planted}\n{body}"
+    verilog = f"{before}module accelerator(planted, {listed});\n  output planted;\n  {planted}\n{body}"
     assert rule in dict(lint(verilog, tmp_path))
 
 
@@ -103,8 +115,8 @@ def test_each_waiver_is_needed(tmp_path):
     waived = re.findall(r"-rule (\w+)", WAIVERS)
     found = set()
     for config in (CONFIGS["one_of_everything"], CONFIGS["odd"]):
-        (tmp_path / "core.v").write_text(core_verilog(config))
-        command = ["verilator", "--lint-only", "-Wall", "--top-module", "core", "core.v"]
+        (tmp_path / "accelerator.v").write_text(core_verilog(config))
+        command = ["verilator", "--lint-only", "-Wall", "--top-module", "accelerator", "accelerator.v"]
         tool = find_verilator()
         done = subprocess.run(
             command, cwd=tmp_path, env=tool.environment(), capture_output=True, text=True, check=False
@@ -121,7 +133,7 @@ def made_elsewhere(folder, hash_seed, lines_before):
         "from hillock.hw.config import CoreConfig\n"
         "from hillock.hw.core import MemoryInit\n"
         f"config = CoreConfig(**{CONFIGS['odd'].as_dict()!r})\n"
-        "sys.stdout.write(core_verilog(config, MemoryInit(synapses=[1, 2, 3], registers={'inputs': 7})))\n"
+        "sys.stdout.write(core_verilog(config, MemoryInit(synapses=[1, 2, 3], registers={'input_channels': 7})))\n"
     )
     (folder / "made.py").write_text(script)
     done = subprocess.run([sys.executable, "made.py"], cwd=folder, env={**os.environ, "PYTHONHASHSEED": hash_seed},
@@ -131,7 +143,7 @@ def made_elsewhere(folder, hash_seed, lines_before):
 
 
 def test_the_text_depends_on_the_configuration_alone(tmp_path):
-    init = MemoryInit(synapses=[1, 2, 3], registers={"inputs": 7})
+    init = MemoryInit(synapses=[1, 2, 3], registers={"input_channels": 7})
     texts = [core_verilog(CONFIGS["odd"], init)]
     texts.append(core_verilog(CONFIGS["odd"], init))
     texts += [made_elsewhere(tmp_path, "1", 0), made_elsewhere(tmp_path, "2", 99)]

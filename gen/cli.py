@@ -105,7 +105,7 @@ def sim(
 
 
 @app.command()
-def train(model: Annotated[str, typer.Argument(help="digits or mnist.")] = "digits") -> None:
+def train(model: Annotated[str, typer.Argument(help="A network that has a recipe: the name of one in models/.")] = "digits") -> None:
     """Train, convert, quantise and measure a network, and write it to models/."""
     from .train import train_model
 

@@ -23,7 +23,7 @@ from .mapping import Placement, fit, place
 from .scores import image_of, score_of
 from .verilog import core_verilog
 
-__all__ = ["Step", "in_silence", "inference_of", "put", "simulate", "take"]
+__all__ = ["Step", "check_images", "in_silence", "inference_of", "put", "simulate", "take"]
 
 BATCH = 10
 """Images that the compiled program is given at a time: how often the progress bar moves."""

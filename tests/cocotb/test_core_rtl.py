@@ -14,8 +14,8 @@ from hillock.sim.tool import find_verilator
 BUILD = Path(__file__).resolve().parents[2] / "build" / "cocotb"
 CHAINS = {"max_layers": 4, "max_connections": 4, "max_channels": 24, "classes": 24, "queue_words": 24,
           "potential_words": 96, "current_words": 96, "synapse_words": 2400}  # fmt: skip
-GRAPHS = {"max_layers": 8, "max_connections": 16, "max_channels": 16, "max_height": 7, "max_width": 7, "classes": 24,
-          "queue_words": 256, "potential_words": 2048, "current_words": 2048, "synapse_words": 8192,
+GRAPHS = {"max_layers": 4, "max_connections": 8, "max_channels": 16, "max_height": 7, "max_width": 7, "classes": 24,
+          "queue_words": 256, "potential_words": 2048, "current_words": 2048, "synapse_words": 16384,
           "replay_words": 1024, "row_entries": 256, "column_entries": 256, "channel_entries": 256}  # fmt: skip
 CONFIGS = {
     "chains_8": CoreConfig(lanes=8, **CHAINS),
@@ -27,7 +27,7 @@ CONFIGS = {
 }  # fmt: skip
 KINDS = {"chains": ["dense"], "graphs": ["convolution", "dense", "transposed_convolution"]}
 NETWORKS, LAYERS = 30, 4
-"""Random networks for each configuration, 120 in all, and their most layers (in graphs, merges may add some)."""
+"""Random networks for each configuration, 120 in all, and the most layers of each."""
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -65,5 +65,5 @@ def test_core_equals_golden_model(name, seed, monkeypatch):
     assert compared["spikes_compared"] > 1000
     assert compared["potentials_compared"] == compared["spikes_compared"]
     assert compared["cycles_compared"] > 10 * NETWORKS
-    assert compared["fired"] > 1000
+    assert compared["fired"] > 300
     assert compared["kinds"] == KINDS[name.split("_")[0]]

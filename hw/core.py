@@ -152,7 +152,7 @@ class Core(wiring.Component):
             input_queue.r_en.eq(sequencer.inputs.ready),
         ]
 
-        self._elaborate_walks(m)
+        self._elaborate_walks(m, aborts)
         m.d.comb += [
             array.forget.eq(aborts),
             sequencer.image.eq(image),
@@ -240,7 +240,7 @@ class Core(wiring.Component):
                 m.d.comb += control.record[low : low + width].eq(held[name])
         return m
 
-    def _elaborate_walks(self, m: Module) -> None:
+    def _elaborate_walks(self, m: Module, aborts: Signal) -> None:
         """From tokens to walks, to spikes, and back to tokens."""
         sequencer, decoder, walker, array = self.sequencer, self.decoder, self.walker, self.array
         wiring.connect(m, sequencer.tokens, decoder.tokens)
@@ -276,7 +276,8 @@ class Core(wiring.Component):
         wiring.connect(m, next_queue.tokens, sequencer.spikes)
         wiring.connect(m, output_queue.tokens, wiring.flipped(self.spikes))
         if self.replay is not None:
-            m.submodules.replay = replay = self.replay
+            replay = self.replay
+            m.submodules.replay = ResetInserter(aborts)(replay)
             m.d.comb += [
                 replay.word.eq(array.spikes),
                 replay.valid.eq(array.spikes_valid & array.to_replay),

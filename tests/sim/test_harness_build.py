@@ -98,7 +98,7 @@ def test_verilog_that_does_not_compile(tmp_path):
         (place,) = tmp_path.iterdir()
         assert str(caught.value).startswith(
             f"Verilator ({find_verilator().identity}) could not compile the gateware; see {place / 'build.log'}: "
-            f"%Error: {place / 'accelerator.v'}:1:14: syntax error, unexpected this"
+            f"%Error: {place / 'accelerator.v'}:1:21: syntax error, unexpected this"
         )
         assert sorted(path.name for path in place.iterdir()) == ["accelerator.v", "build.log", "cores.h"]
     assert "syntax error" in (place / "build.log").read_text()

@@ -22,7 +22,7 @@ __all__ = ["CLOCK", "DENSE_LANES", "NET_1_CUTS", "NET_1_LANES", "pipeline_rows"]
 DENSE_LANES = (128, 8)
 """784-128-10, a layer on each core."""
 
-NET_1_CUTS, NET_1_LANES = (2, 3), (5, 50, 9)
+NET_1_CUTS, NET_1_LANES = (2, 3), (10, 50, 4)
 """Net 1 C as `hillock.gen plan net1-c --cores 2..4 --lanes 64..160 --goal efficiency` chooses it: the encoder and the
 first convolution, the second convolution, the rest."""
 

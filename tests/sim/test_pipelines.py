@@ -6,6 +6,7 @@ The gateware of a few accelerators is compiled once; networks are loaded over th
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ class Job:
     stalls: tuple[int, int]
     tag: object
 
-    @property
+    @cached_property
     def traces(self) -> list[golden.Trace]:
         return [golden.run(self.placement.network, **one) for one in self.given]
 

@@ -1,7 +1,7 @@
-"""When tokens pass from one core to the next, against the two of them simulated cycle by cycle."""
+"""The stream of tokens between two cores: against arithmetic on paper, and against a machine that goes cycle by cycle."""
 
 from collections import deque
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,14 +10,93 @@ from hypothesis import strategies as st
 
 from hillock.sim.token_stream import TokenStream
 
-ROOM = 3
-"""Tokens that there is room for in the tables."""
+
+def give(stream: TokenStream, *cycles: int) -> None:
+    stream.give(np.arange(len(cycles) - 1), np.array(cycles))
 
 
-class Step(NamedTuple):
-    """The tokens of a timestep: when each is on offer, and how many cycles it is walked; the last is the marker.
+def take(stream: TokenStream, *lengths: int, ready: int = 0, decode: int = 0, marker_after: int = 0) -> int:
+    """When the marker is taken, behind events with walks of these lengths."""
+    return stream.take(np.array([*lengths, 0]), ready, decode, marker_after)
 
-    They are walked from `ready` on, the marker not before `marker_after`; neither before the marker of the last step.
+
+# On paper
+
+
+def test_tokens_leave_one_after_another():
+    stream = TokenStream(32)
+    give(stream, 10, 10, 10, 15)
+    assert stream.drain().tolist() == [10, 11, 12, 15]
+    give(stream, 12, 13, 20)
+    assert stream.drain().tolist() == [16, 17, 20]  # none before the one before it
+
+
+def test_walks_follow_each_other():
+    stream = TokenStream(32)
+    give(stream, 10, 10, 30, 30)
+    assert stream.first_offer() == 12
+    # They leave at 10, 11, 30, 31 and are on offer 2 later: taken at 12, 15, 32; the marker when that walk has ended.
+    assert take(stream, 3, 3, 3) == 35
+    give(stream, 40)
+    assert stream.first_offer() == 42
+
+
+@pytest.mark.parametrize(("ready", "marker_after", "taken"), [(0, 0, 18), (13, 0, 19), (14, 0, 20), (0, 50, 50)])
+def test_a_walker_that_is_busy(ready, marker_after, taken):
+    stream = TokenStream(32)
+    give(stream, 10, 11, 12)
+    assert take(stream, 3, 3, ready=ready, marker_after=marker_after) == taken
+
+
+def test_tables_take_three_cycles():
+    stream = TokenStream(32)
+    give(stream, 10, 10, 10)
+    assert take(stream, 3, 3, ready=20, decode=3) == 20 + 3 + 6
+
+
+def test_a_full_queue_holds_the_tokens_back():
+    stream = TokenStream(4)
+    give(stream, *[10] * 7)
+    # Taken at 12, 22, 32, ...: the first four leave at 10, 11, 12, 13; the fifth when the first has been taken, at
+    # 12 + 1 but after the fourth: 14. The sixth at 22 + 1; behind it the marker is on offer, and leaves at 32 + 1.
+    assert take(stream, *[10] * 6) == 72
+    assert stream.marker_before(0) == 24
+    give(stream, 20)
+    assert stream.first_offer() == 42 + 1 + 2  # there is room for it when the fourth has been taken
+
+
+def test_with_tables_three_more_have_room():
+    stream = TokenStream(4)
+    give(stream, *[10] * 9)
+    # They enter the tables at 12, 13, 14, and walk at 15, 25, 35, ...; the fourth enters when the first walks, at 15,
+    # the fifth at 25. So the first seven leave at 10 to 16, the eighth after the fourth has entered, at 17, and the
+    # marker at 26. The next one leaves when the sixth has entered, at 35 + 1.
+    assert take(stream, *[10] * 8, decode=3) == 15 + 80
+    assert stream.marker_before(0) == 18
+    give(stream, 20)
+    assert stream.first_offer() == 38
+
+
+def test_when_the_words_behind_a_marker_may_come():
+    """That is when the marker is on offer, or so many cycles sooner; if it is held back behind others, later."""
+    stream = TokenStream(32)
+    assert stream.marker_before(0) == stream.marker_before(1) == 0
+    give(stream, 10, 10, 12)
+    assert stream.drain().tolist() == [10, 11, 12]
+    assert (stream.marker_before(0), stream.marker_before(1)) == (12, 11)
+    give(stream, 13, 30)
+    stream.drain()
+    assert (stream.marker_before(0), stream.marker_before(1)) == (30, 29)
+
+
+# Cycle by cycle
+
+
+@dataclass
+class Timestep:
+    """When its tokens are on offer, the cycles of their walks, and when the walker is ready for them and for the marker.
+
+    These are counted from the marker of the timestep before.
     """
 
     given: list[int]
@@ -26,89 +105,59 @@ class Step(NamedTuple):
     marker_after: int
 
 
-def simulate(steps, depth, decode):
-    """(when its tokens leave, from when they are walked, when they are taken) of each step, cycle by cycle."""
-    tokens = deque(given for step in steps for given in step.given)
-    queue: deque[int] = deque()  # cycles from which its tokens are on offer
-    leaves, results, left, now = [], [], -1, 0
-    for step in steps:
-        count, tables, taken = len(step.lengths), deque(), []
-        ready, marker_after, free_from = max(step.ready, now), max(step.marker_after, now), 0
-        while len(taken) < count:
-            room = len(queue) < depth  # what is in the queue counts as it was at the beginning of the cycle
-            enters = bool(queue) and queue[0] <= now and now >= ready and len(taken) + len(tables) < count
-            due = tables[0] <= now if tables else not decode and enters
-            takes = due and now >= free_from and (len(taken) < count - 1 or now >= marker_after)
-            enters = enters and (len(tables) < ROOM or takes) if decode else takes
-            if takes:
-                free_from = now + step.lengths[len(taken)]
-                taken.append(now)
-                if decode:
-                    tables.popleft()
-            if enters:
+def machine(steps: list[Timestep], depth: int, decode: int) -> list[tuple[int, int]]:
+    """Of every timestep, when its first token is on offer to the taker, and when its marker is taken.
+
+    A source, a queue, tables that hold three tokens of the timestep at hand, and a walker; one cycle after another.
+    """
+    source = deque((step, cycle) for step, one in enumerate(steps) for cycle in one.given)
+    queue: deque[tuple[int, int]] = deque()  # step, and the cycle from which it is on offer
+    tables: deque[int] = deque()  # the cycle from which the walker may take it
+    offers: dict[int, int] = {}
+    taken: list[int] = []
+    now, before = 0, 0
+    for step, one in enumerate(steps):
+        ready = free_from = before + one.ready
+        waiting = deque([*one.lengths, 0])
+        while waiting:
+            had_room = len(queue) < depth  # a word that is taken in this cycle makes room in the next
+            marker_waits = len(waiting) == 1 and now < before + one.marker_after
+            head = tables[0] if tables else queue[0][1] if queue and not decode else now + 1
+            if head <= now and free_from <= now and not marker_waits:
+                tables.popleft() if decode else queue.popleft()
+                free_from = now + waiting.popleft()
+            if decode and queue and queue[0][0] == step and max(queue[0][1], ready) <= now and len(tables) < 3:
                 queue.popleft()
-                if decode:
-                    tables.append(now + decode)
-            if tokens and tokens[0] <= now and room and now > left:
-                tokens.popleft()
-                queue.append(now + 2)
-                leaves.append(now)
-                left = now
+                tables.append(now + decode)
+            if source and source[0][1] <= now and had_room:
+                number, _ = source.popleft()
+                queue.append((number, now + 2))
+                offers.setdefault(number, now + 2)
             now += 1
-        results.append((ready, marker_after, taken))
-    firsts = np.cumsum([0, *(len(step.given) for step in steps)])
-    return [(leaves[first], *result) for first, result in zip(firsts[:-1], results, strict=True)]
+        before = now - 1
+        taken.append(before)
+    return [(offers[step], marker) for step, marker in enumerate(taken)]
 
 
-@st.composite
-def some_steps(draw):
-    steps, begin = [], 0
-    for _ in range(draw(st.integers(1, 5))):
-        count = draw(st.integers(0, 12))
-        gaps = draw(st.lists(st.sampled_from([0, 0, 0, 1, 5]), min_size=count + 1, max_size=count + 1))
-        lengths = draw(st.lists(st.sampled_from([1, 1, 2, 7]), min_size=count, max_size=count))
-        given_ = (begin + np.cumsum(gaps)).tolist()
-        ready = begin + draw(st.integers(0, 30))
-        steps.append(Step(given_, [*lengths, 0], ready, ready + draw(st.integers(0, 20))))
-        begin = given_[-1] + 1
-    return steps
-
-
-@settings(max_examples=400)
-@given(steps=some_steps(), depth=st.sampled_from([4, 5, 8, 1000]), decode=st.sampled_from([0, 3]))
-def test_it_is_as_the_queue_would_have_it(steps, depth, decode):
-    """A token leaves when the queue has room, and is walked when it is on offer and the one before it has been."""
-    stream = TokenStream(depth)
-    for step, (left, ready, marker_after, taken) in zip(steps, simulate(steps, depth, decode), strict=True):
-        stream.give(np.arange(len(step.given) - 1), np.array(step.given))
-        assert stream.first_offer() == left + 2
-        assert stream.take(np.array(step.lengths), ready, decode, marker_after) == taken[-1]
-
-
-def test_nothing_is_held_back_by_a_queue_that_is_never_full():
-    stream = TokenStream(100)
-    stream.give(np.arange(4), np.array([5, 5, 5, 9, 9]))
-    assert stream.drain().tolist() == [5, 6, 7, 9, 10]
-    stream.give(np.arange(1), np.array([3, 3]))
-    assert stream.drain().tolist() == [11, 12]
-
-
-def test_a_queue_of_four_words_holds_back():
-    """Four tokens go in at once; each of the others when one has been taken out in the cycle before."""
-    stream = TokenStream(4)
-    stream.give(np.arange(6), np.zeros(7, np.int64))
-    # Ready at 20, each walked for 10 cycles: out of the queue at 20, 30, ..., so tokens 4, 5 and the marker come at
-    # 21, 31 and 41; the marker is taken at 80.
-    assert stream.take(np.array([10] * 6 + [0]), 20, 0, 0) == 80
-    stream.give(np.arange(0), np.array([0]))
-    assert stream.first_offer() == 51 + 2  # token 3 was taken out at 50
-
-
-@pytest.mark.parametrize(("stages", "cycle"), [(0, 14), (1, 13)])
-def test_when_the_marker_is_out_of_the_words(stages, cycle):
-    """On offer, or a stage before that where lanes over columns take one."""
-    stream = TokenStream(1)
-    assert stream.marker_before(stages) == 0
-    stream.give(np.arange(4), np.array([10, 10, 10, 10, 10]))
-    stream.drain()
-    assert stream.marker_before(stages) == cycle
+@settings(max_examples=300)
+@given(
+    data=st.data(), depth=st.sampled_from([4, 5, 8, 32]), decode=st.sampled_from([0, 3]), gap=st.sampled_from([1, 9])
+)
+def test_as_a_machine_does(data, depth, decode, gap):
+    """Timesteps one after another, that are given before the one before has been taken, or long after."""
+    steps, cycle = [], 0
+    for _ in range(data.draw(st.integers(1, 5))):
+        gaps = data.draw(st.lists(st.integers(0, gap), min_size=1, max_size=40))
+        lengths = data.draw(st.lists(st.integers(1, 9), min_size=len(gaps) - 1, max_size=len(gaps) - 1))
+        times = (cycle + np.cumsum(gaps)).tolist()
+        ready = data.draw(st.integers(1, 30))
+        steps.append(Timestep(times, lengths, ready, ready + data.draw(st.integers(0, 60))))
+        cycle = times[-1] + data.draw(st.integers(1, 60))
+    stream, before, got = TokenStream(depth), 0, []
+    for step in steps:
+        give(stream, *step.given)
+        offer = stream.first_offer()
+        ready, marker_after = before + step.ready, before + step.marker_after
+        before = take(stream, *step.lengths, ready=ready, decode=decode, marker_after=marker_after)
+        got.append((offer, before))
+    assert got == machine(steps, depth, decode)

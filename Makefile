@@ -23,7 +23,7 @@ train := torch (200 MB; some 3 GB if pip picks the build with CUDA)
 .NOTPARALLEL:
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup setup-cluster sim verify test test-slow bench synth train lint typecheck format clean
+.PHONY: help setup setup-cluster sim plan verify test test-slow bench synth train lint typecheck format clean
 
 help: ## list the targets
 	@echo 'make TARGET [ARGS="..."], where ARGS goes to the program behind the target:'
@@ -35,6 +35,9 @@ setup-cluster: $(STAMP)-cluster ## install what a worker of a Dask cluster needs
 
 sim: $(STAMP)-base ## simulate, and compare with the golden model (WAVES=1: waves)
 	@$(PY) -m hillock.gen sim $(if $(filter-out 0,$(WAVES)),--waves) $(ARGS)
+
+plan: $(STAMP)-base ## choose cores and lanes for a board
+	@$(PY) -m hillock.gen plan $(ARGS)
 
 verify: $(STAMP)-base $(if $(findstring --scheduler,$(ARGS)),$(STAMP)-cluster) ## compare a whole test set: MODEL=mnist, resumes
 	@$(PY) -m hillock.gen verify $(MODEL) $(ARGS)

@@ -105,7 +105,7 @@ def sim(
 
 
 @app.command()
-def train(model: Annotated[str, typer.Argument(help="A network that has a recipe: the name of one in models/.")] = "digits") -> None:
+def train(model: Annotated[str, typer.Argument(help="A network that has a recipe.")] = "digits") -> None:
     """Train, convert, quantise and measure a network, and write it to models/."""
     from .train import train_model
 
@@ -263,3 +263,53 @@ def main() -> None:
         if end.code == _INTERRUPTED:  # what typer makes of a KeyboardInterrupt
             print("hillock: interrupted", file=sys.stderr)
         raise
+
+
+@app.command()
+def plan(
+    model: Annotated[
+        str, typer.Argument(help="A trained network: the name of one in models/, or a folder.")
+    ] = "digits",
+    board: Annotated[str, typer.Option(help="The board that is to run it.")] = "ulx3s-85f",
+    cores: Annotated[str, typer.Option(help="How many cores: a number, or the fewest and the most as 1..4.")] = "1..4",
+    lanes: Annotated[str, typer.Option(help="Lanes of all cores together, likewise.")] = "1..512",
+    goal: Annotated[str, typer.Option(help="speed: images per second; efficiency: the same for each lane.")] = "speed",
+    images: Annotated[int, typer.Option(min=1, help="Test images that the cycles are computed for.")] = 4,
+    folder: Annotated[Path, typer.Option(help="Where the plan goes.")] = Path("build/plan"),
+    as_json: Json = False,
+) -> None:
+    """Choose cores and lanes for a board, and predict what they take and how fast they are."""
+    from hillock.sim import golden
+
+    from . import boards
+    from .datasets import load_dataset
+    from .models import load_model
+    from .plan_tables import plan_dict, plan_tables
+    from .planner import Goal, choose_plan
+    from .simulate import inference_of
+
+    if goal not in [known.value for known in Goal]:
+        raise HillockError(f"goal: it must be one of {', '.join(known.value for known in Goal)}, not {goal!r}")
+    trained, target = load_model(model), boards.board(board)
+    test_images = load_dataset(trained.dataset).test_images[:images]
+    traces = [golden.run(trained.network, **inference_of(trained.network, image)) for image in test_images]
+    choice = choose_plan(
+        trained.network, target, traces, cores=_span("cores", cores), lanes=_span("lanes", lanes), goal=Goal(goal)
+    )
+    path = folder / trained.network.name / "plan.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(plan_dict(choice), indent=2) + "\n")
+    if as_json:
+        print(json.dumps(plan_dict(choice), indent=2))
+    else:
+        for table in plan_tables(choice):
+            Console().print(table)
+        Console().print(f"written: {path}", highlight=False)
+
+
+def _span(name: str, text: str) -> tuple[int, int]:
+    """(fewest, most) of a number, or of two with dots between them."""
+    parts = text.split("..")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise HillockError(f"{name}: it must be a number or two as 1..4, not {text!r}")
+    return int(parts[0]), int(parts[-1])

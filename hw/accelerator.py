@@ -44,7 +44,8 @@ class Accelerator(wiring.Component):
     def __init__(self, configs: list[CoreConfig], inits: list[MemoryInit] | None = None):
         if not 1 <= len(configs) <= MAX_CORES:
             raise ValueError(f"an accelerator has from 1 to {MAX_CORES} cores, not {len(configs)}")
-        self.cores = [Core(config, init) for config, init in zip(configs, inits or [None] * len(configs), strict=True)]
+        inits = inits or [MemoryInit() for _ in configs]
+        self.cores = [Core(config, init) for config, init in zip(configs, inits, strict=True)]
         first, last = self.cores[0].signature.members, self.cores[-1].signature.members
         traces = {
             f"trace{number}_{name.removeprefix('trace_')}": member

@@ -1,4 +1,4 @@
-"""The stream of tokens between two cores: against arithmetic on paper, and against a machine that goes cycle by cycle."""
+"""The stream of tokens between two cores: against arithmetic on paper, and a machine that goes cycle by cycle."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -94,9 +94,9 @@ def test_when_the_words_behind_a_marker_may_come():
 
 @dataclass
 class Timestep:
-    """When its tokens are on offer, the cycles of their walks, and when the walker is ready for them and for the marker.
+    """When its tokens are on offer, the cycles of their walks, and when the walker is ready for them and its marker.
 
-    These are counted from the marker of the timestep before.
+    These two are counted from the marker of the timestep before.
     """
 
     given: list[int]

@@ -1,10 +1,11 @@
 """Cutting a network into the parts that the cores of a pipeline run, each a network of its own."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 
-from hillock.hw.problems import Problems
+from hillock.hw.problems import HillockError, Problems
 from hillock.sim.network import INPUT, Decision, Layer, Network
 
 __all__ = ["cuts_allowed", "partition"]
@@ -17,9 +18,12 @@ def partition(network: Network, cuts: Sequence[int]) -> tuple[Network, ...]:
     reported together as a `HillockError`.
     """
     problems = Problems(f"network {network.name!r} on {len(cuts) + 1} cores")
+    most = len(network.layers) - 1
     problems.require(
-        list(cuts) == sorted(set(cuts)) and all(0 < cut < len(network.layers) for cut in cuts),
-        f"the layers with which cores begin must be from 1 to {len(network.layers) - 1} and ascend, not {list(cuts)}",
+        list(cuts) == sorted(set(cuts)) and all(0 < cut <= most for cut in cuts),
+        f"the layers with which cores begin must be from 1 to {most} and ascend, not {list(cuts)}"
+        if most
+        else "it has one layer, which runs on one core",
     )
     problems.raise_any()
     for cut in cuts:
@@ -44,8 +48,15 @@ def partition(network: Network, cuts: Sequence[int]) -> tuple[Network, ...]:
 
 
 def cuts_allowed(network: Network) -> list[int]:
-    """The layers, by index, with which a core of a pipeline may begin."""
-    return [cut for cut in range(1, len(network.layers)) if not _crossings(network, cut)]
+    """The layers, by index, with which a core of a pipeline may begin: each of them alone, and any of them together."""
+
+    def allowed(cut: int) -> bool:
+        with suppress(HillockError):
+            partition(network, [cut])
+            return True
+        return False
+
+    return [cut for cut in range(1, len(network.layers)) if allowed(cut)]
 
 
 def _crossings(network: Network, cut: int) -> list[str]:

@@ -207,7 +207,8 @@ class Model:
 
 def random_steps(model, count):
     """Legal operations at random, some not valid; few words at a time, for hazards."""
-    rng, config, steps = model.rng, model.config, []
+    rng, config = model.rng, model.config
+    steps: list[Any] = []
     while len(steps) < count:
         words = rng.sample(range(config.potential_words), min(config.potential_words, rng.choice((1, 1, 2, 3))))
         mixes = [(INTEGRATE,), model.kinds, model.kinds]

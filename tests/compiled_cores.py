@@ -9,28 +9,22 @@ import numpy as np
 from hillock.gen.image import bus_writes, encode
 from hillock.gen.mapping import Placement
 from hillock.gen.simulate import put
-from hillock.gen.verilog import accelerator_verilog
-from hillock.hw.config import CoreConfig
+from hillock.gen.verilog import core_verilog
 from hillock.sim import golden, harness
 from hillock.sim.harness import Harness, Measured, Results, Stimulus
-from hillock.sim.plan import Pipeline, Plan
-from random_cores import CORES, PIPELINES, random_placement
+from hillock.sim.plan import Plan
+from random_cores import CORES, random_placement
 from random_networks import random_input
 
-__all__ = ["BUILD", "busy_placement", "compiled", "cores_of", "load", "measured", "put"]
+__all__ = ["BUILD", "busy_placement", "compiled", "load", "measured", "put"]
 
 BUILD = Path(__file__).resolve().parents[1] / "build" / "test-harness"
 
 
-def cores_of(name: str) -> list[CoreConfig]:
-    """Those of one of `CORES` or `PIPELINES`."""
-    return [CORES[name]] if name in CORES else PIPELINES[name]
-
-
 @cache
 def compiled(name: str) -> Harness:
-    """The program of one of `CORES` or `PIPELINES`."""
-    return harness.build(accelerator_verilog(cores_of(name)), cores_of(name), BUILD)
+    """The program of one of `CORES`."""
+    return harness.build(core_verilog(CORES[name]), CORES[name], BUILD)
 
 
 def load(stimulus: Stimulus, placement: Placement) -> None:
@@ -38,7 +32,7 @@ def load(stimulus: Stimulus, placement: Placement) -> None:
     stimulus.write(bus_writes(encode(placement), placement.config))
 
 
-def measured(item: Any, plan: Plan | Pipeline) -> list[Measured]:
+def measured(item: Any, plan: Plan) -> list[Measured]:
     """The inferences of one item of the results."""
     return list(Results([item], 0).runs(plan))
 
@@ -51,7 +45,7 @@ def busy_placement(name: str, *, image: bool = False) -> tuple[Placement, dict[s
         network = placement.network
         if network.image_input is image and len(network.layers) > 1 and network.timesteps > 2:
             given = random_input(rng, network)
-            trace = golden.run(network, **given)  # type: ignore[arg-type]
+            trace = golden.run(network, **given)
             if trace.layers[-1].spikes.any():
                 return placement, given, trace
     raise AssertionError("no network is busy")

@@ -1,32 +1,26 @@
-"""The cores of the regressions, and random networks that lie on them: for cocotb and the compiled gateware alike."""
-
-from dataclasses import replace
+"""The cores of the regressions, and random networks that lie on them: for the compiled gateware."""
 
 import numpy as np
 
 from hillock.gen.mapping import Placement, place
-from hillock.gen.partition import cuts_allowed, partition
-from hillock.gen.pipeline import PipelinePlacement
 from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError
 from hillock.sim.network import Network
 from random_networks import random_graph, random_network
 
-__all__ = ["CORES", "PIPELINES", "random_pipeline", "random_placement"]
+__all__ = ["CORES", "random_placement"]
 
 _GRIDS = {
     "max_layers": 8, "max_connections": 14, "max_channels": 24, "max_height": 7, "max_width": 7,
     "potential_words": 1024, "synapse_words": 8192, "current_words": 1024, "queue_words": 128, "replay_words": 512,
     "row_entries": 96, "column_entries": 96, "channel_entries": 64, "classes": 24,
 }  # fmt: skip
-_COLUMNS = CoreConfig(
-    lanes=5, weight_bits=6, potential_bits=14, fraction_bits=3, current_bits=14, payload_bits=4, columns_per_word=5,
-    static_input=1, image_banks=2, input_queue=4, **_GRIDS,
-)  # fmt: skip
-
 CORES = {
     # Lanes over columns, and all that a core can have.
-    "columns": _COLUMNS,
+    "columns": CoreConfig(
+        lanes=5, weight_bits=6, potential_bits=14, fraction_bits=3, current_bits=14, payload_bits=4, columns_per_word=5,
+        static_input=1, image_banks=2, input_queue=4, **_GRIDS,
+    ),
     # Dense chains only, so neither tables nor a replay memory; the queues are LUT RAM.
     "dense": CoreConfig(
         lanes=8, leak_shift_bits=2, max_layers=4, max_connections=4, max_channels=24, potential_words=16,
@@ -45,15 +39,6 @@ CORES = {
 }  # fmt: skip
 """By name."""
 
-_FRONT = replace(_COLUMNS, passes_on=1)
-PIPELINES = {
-    # Queues of few words, so that cores hold each other back.
-    "two": [_FRONT, replace(_COLUMNS, columns_per_word=1, image_banks=1)],
-    "three": [_FRONT, replace(_FRONT, lanes=3, columns_per_word=1, image_banks=1), replace(_COLUMNS, lanes=2,
-              columns_per_word=2, image_banks=1)],
-}  # fmt: skip
-"""Of each, the cores."""
-
 
 def random_placement(rng: np.random.Generator, config: CoreConfig, *, graph: bool) -> Placement:
     """A chain of dense layers, or a graph of grids, that fits on `config`."""
@@ -61,22 +46,6 @@ def random_placement(rng: np.random.Generator, config: CoreConfig, *, graph: boo
         try:
             return place(_random(rng, config, graph=graph), config)
         except HillockError as error:  # it does not fit: another
-            reason = error
-    raise AssertionError(f"nothing fits: {reason}")
-
-
-def random_pipeline(rng: np.random.Generator, configs: list[CoreConfig]) -> PipelinePlacement:
-    """A graph of grids, or a chain, cut over these cores."""
-    for _ in range(1000):
-        network = _random(rng, configs[0], graph=bool(rng.random() < 0.7))
-        cuts = cuts_allowed(network)
-        if len(cuts) < len(configs) - 1:
-            continue
-        chosen = sorted(rng.choice(cuts, len(configs) - 1, replace=False).tolist())
-        try:
-            parts = zip(partition(network, chosen), configs, strict=True)
-            return PipelinePlacement(network, tuple(place(part, config) for part, config in parts))
-        except HillockError as error:
             reason = error
     raise AssertionError(f"nothing fits: {reason}")
 

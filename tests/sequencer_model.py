@@ -71,7 +71,7 @@ class Walks(Elaboratable):  # type: ignore[misc]
     """The three of them, as the core connects them."""
 
     def __init__(self, config, layers, *, loaded):
-        self.records = {"layer": [], "connection": []}
+        self.records: dict[str, list[Any]] = {"layer": [], "connection": []}
         for number, layer in enumerate(layers):
             self.records["layer"].append(
                 descriptor_layout(config).const({

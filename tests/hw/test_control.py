@@ -1,6 +1,7 @@
 """The bus: its protocol, its registers, `control`, and the error bits. The memories are in `test_bus_memories.py`."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,8 @@ def test_an_access_that_is_given_up_is_not_acknowledged(pause, cyc, stb):
 
     async def test(bus):
         await bus.access(at("input_mode"), 1)
-        given_up = [(address, None, after) for address in ADDRESSES.values() for after in range(1, READ_CYCLES + 1)]
+        reads = [(address, None, after) for address in ADDRESSES.values() for after in range(1, READ_CYCLES + 1)]
+        given_up: list[Any] = list(reads)
         given_up += [(at(name), 7, WRITE_CYCLES) for name in ("timesteps", "control", "geometry")]
         given_up += [(address, 7, WRITE_CYCLES) for address in ADDRESSES.values()]
         for n, (address, value, after) in enumerate(given_up):

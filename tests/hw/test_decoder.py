@@ -2,7 +2,7 @@
 
 import random
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
 
     synapse: int
     potential: int
-    count: int
+    count: int  # type: ignore[assignment]
 
 
 def random_tables(config, rng):
@@ -136,7 +136,8 @@ def run(config, walks, tables, rng, *, gaps=0.0, stalls=0.0, loaded=False):
         for connection, potential_base, tokens in walks:
             record = connection_layout(config).const(connection)
             put(ctx, dut, connection=record, potential_base=potential_base)
-            left, inside = deque(tokens), deque()  # of what is inside, (token, cycle in)
+            inside: deque[Any] = deque()
+            left = deque(tokens)  # of what is inside, (token, cycle in)
             offering, last_out = False, -1
             pause = rng.randrange(4)
             while left or inside:

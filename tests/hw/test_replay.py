@@ -1,7 +1,7 @@
 """The replay memory: regions written and read again in any order, also at the same time, and when the words come."""
 
 import random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -54,7 +54,8 @@ def run(rng, cycles, gaps):
     came = []
 
     async def bench(ctx):
-        writing, reading, expected = None, None, {}  # reading: (region, cycle of its last word)
+        expected: dict[int, Any] = {}
+        writing, reading = None, None  # reading: (region, cycle of its last word)
         for now in range(cycles):
             if reading and now > reading[1]:
                 reading = None

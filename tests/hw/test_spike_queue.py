@@ -134,7 +134,7 @@ def run(config, passes, rng, *, gaps=0.0, stalls=0.0, table=None, loaded=False):
             _, _, valid, token, is_free = await ctx.tick().sample(dut.tokens.valid, dut.tokens.payload, dut.free)
 
             wanted = expected.offered(now)
-            got = "nothing"
+            got: object = "nothing"
             if valid:
                 payload = token.payload if width else 1
                 got = MARKER if token.marker else (token.channel, token.column, token.row, payload)

@@ -135,7 +135,7 @@ def random_setting(config, rng, *, requests=12):
     fits = descriptor["current_step"] != 1 and count <= config.current_words // 2
     offset = rng.randrange(config.current_words // 2) if fits and rng.random() < 0.3 else 0
     drawn = [
-        Request(
+        Request(  # type: ignore[call-arg]
             rng.randrange(config.potential_words), rng.randrange(config.potential_words),
             rng.randrange(config.synapse_words), rng.randrange(config.synapse_words),
             *(rng.choice([(1, 1), (1, 1), (2, 3), (5, 1), (1, 5), (4, 2), (31, 1), (2, 31)]) if grids else (1, 1)),

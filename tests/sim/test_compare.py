@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -243,7 +244,7 @@ def test_every_single_cycle_counts():
         assert counts(compare(PLAN, TRACE, measured, TIMELINE)) == (0, 0, 1, 0)
     for index, (cycle, *event) in enumerate(EVENTS):
         measured = perfect()
-        measured.output[index] = (cycle + 1, *event)
+        measured.output[index] = (cycle + 1, *event)  # type: ignore[assignment]
         assert counts(compare(PLAN, TRACE, measured, TIMELINE)) == (0, 0, 1, 0)
 
 
@@ -344,9 +345,8 @@ def test_all_differences_are_counted():
 def test_without_a_timeline_cycles_are_not_compared():
     measured = perfect()
     measured.fire[:] += 100
-    late = dataclasses.replace(
-        measured, words_late=True, decision_cycle=999, output=[(cycle + 7, *event) for cycle, *event in EVENTS]
-    )
+    output: Any = [(cycle + 7, *event) for cycle, *event in EVENTS]
+    late = dataclasses.replace(measured, words_late=True, decision_cycle=999, output=output)
     result = compare(PLAN, TRACE, late, None)
     assert result.equal
     assert result.cycles_compared == 0

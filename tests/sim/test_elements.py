@@ -89,6 +89,8 @@ def test_max_pool(kernel, stride, seed):
 def test_identity_has_one_weight_for_each_channel():
     synapses = identity(4, -3)
     assert (synapses.weights.shape, synapses.groups, set(synapses.weights.ravel().tolist())) == ((1, 1, 1, 4), 4, {-3})
+
+
 def test_sums_of_sums():
     shape = Shape(2, 1, 2)
     net = network(
@@ -103,5 +105,3 @@ def test_sums_of_sums():
     )
     trace = golden.run(net, events=[[1, 3]])
     assert [layer.payloads.tolist() for layer in trace.layers[2:]] == [[[0, n, 0, n]] for n in (2, 4, 5)]
-
-

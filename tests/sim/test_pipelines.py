@@ -429,7 +429,7 @@ def single_layer(rng: np.random.Generator, config: CoreConfig) -> Network:
                 place(network, config)
             except HillockError:  # a grid of several rows
                 continue
-            return network
+            return network  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("name", ["alone", "alone, with more"])

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hillock.hw.config import CoreConfig
 from hillock.hw.core import MemoryInit
+from hillock.hw.problems import HillockError
 from hillock.hw.registers import BUS_ADDRESS_BITS
 from hillock.sim.network import INPUT, Network
 from hillock.sim.plan import Pipeline
@@ -68,12 +69,19 @@ def place_pipeline(
     lanes : lanes of each core
     layouts, activity : see `mapping.place`
     sizes : fields of every `CoreConfig`
+
+    Raises a `HillockError` for what cannot be cut or placed.
     """
     cores = []
     parts = partition(network, cuts)
+    names = [layer.name for layer in network.layers]
+    unknown = sorted(set(layouts or {}) - set(names))
+    if unknown:
+        raise HillockError(
+            f"network {network.name!r}: layouts are given for {unknown}: these are not layers; there are {names}"
+        )
     for part, count in zip(parts, lanes, strict=True):
-        names = {layer.name for layer in part.layers}
-        given = {name: layout for name, layout in (layouts or {}).items() if name in names}
+        given = {layer.name: layouts[layer.name] for layer in part.layers if layouts and layer.name in layouts}
         rates = part_activity(network, part, activity)
         own = {"passes_on": int(part is not parts[-1]), "image_banks": 2 if part.image_input else 1, **sizes}
         config = fit(part, count, layouts=given, activity=rates, **own)

@@ -30,6 +30,8 @@ __all__ = [
     "looks",
     "random_steps",
     "run",
+    "soonest_pairs",
+    "steps_with",
 ]
 
 INTEGRATE, FIRE, PRELOAD = Operation.INTEGRATE, Operation.FIRE, Operation.PRELOAD
@@ -106,7 +108,8 @@ class Model:
         self.low, self.high = -(1 << config.potential_bits - 1), (1 << config.potential_bits - 1) - 1
         self.depths = {"layer": config.max_layers, "synapse": SYNAPSES, "current": WORDS}
         self.memories = {name: [self.draw(name) for _ in range(words)] for name, words in self.depths.items()}
-        self.memories["layer"][0] |= {"fires": True, "threshold": 1}  # one layer at least is busy
+        busy = {"fires": True, "threshold": 1, "preload": self.high // 2}
+        self.memories["layer"][0] |= busy  # one layer at least
         self.potentials = [[0] * config.lanes for _ in range(config.potential_words)]
         # Words that are the last of their layer, and words whose lanes are not all neurons.
         self.last = {1, 3, 5}
@@ -205,6 +208,15 @@ class Model:
         return True
 
 
+def random_op(model, kind, word):
+    """An operation of this kind on this word, all else at random."""
+    rng, config = model.rng, model.config
+    return Op(
+        kind, word, rng.randrange(config.max_layers), rng.randrange(SYNAPSES), rng.randrange(WORDS),
+        rng.randrange(1, 1 << config.payload_bits),
+    )  # fmt: skip
+
+
 def random_steps(model, count):
     """Legal operations at random, some not valid; few words at a time, for hazards."""
     rng, config = model.rng, model.config
@@ -215,11 +227,30 @@ def random_steps(model, count):
         mixes += [(*[INTEGRATE] * 4, kind) for kind in model.kinds if kind is not INTEGRATE]
         kinds, busy = rng.choice(mixes), rng.choice((0.5, 1.0))
         for _ in range(rng.randint(1, 24)):
-            op = Op(
-                rng.choice(kinds), rng.choice(words), rng.randrange(config.max_layers), rng.randrange(SYNAPSES),
-                rng.randrange(WORDS), rng.randrange(1, 1 << config.payload_bits),
-            )  # fmt: skip
+            op = random_op(model, rng.choice(kinds), rng.choice(words))
             steps.append(op if rng.random() < busy and model.legal(op, steps) else op._replace(valid=False))
+    return steps
+
+
+def soonest_pairs(model, late):
+    """(kind, later kind, distance) on one word: close behind an INTEGRATE, or `late` cycles behind another kind."""
+    return [
+        (kind, later, distance)
+        for kind in model.kinds
+        for later in model.kinds
+        for distance in (range(1, DRAIN) if kind is INTEGRATE else [late])
+    ]
+
+
+def steps_with(model, pairs):
+    """Each of these pairs on a word of its own choice, one behind the other."""
+    steps: list[Any] = []
+    for kind, later, distance in pairs:
+        word = model.rng.randrange(model.config.potential_words)
+        first, second = random_op(model, kind, word), random_op(model, later, word)
+        if kind is LATCH:  # the current that it writes is not there yet
+            second = second._replace(current=(first.current + 1) % WORDS)
+        steps += [first, *[IDLE] * (distance - 1), second, *[IDLE] * DRAIN]
     return steps
 
 

@@ -2,7 +2,7 @@
 
 import random
 from collections import deque
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -136,8 +136,8 @@ def run(config, walks, tables, rng, *, gaps=0.0, stalls=0.0, loaded=False):
         for connection, potential_base, tokens in walks:
             record = connection_layout(config).const(connection)
             put(ctx, dut, connection=record, potential_base=potential_base)
-            inside: deque[Any] = deque()
-            left = deque(tokens)  # of what is inside, (token, cycle in)
+            left = deque(tokens)
+            inside: deque[tuple[Token, int]] = deque()  # (token, cycle in)
             offering, last_out = False, -1
             pause = rng.randrange(4)
             while left or inside:

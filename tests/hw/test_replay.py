@@ -1,7 +1,7 @@
 """The replay memory: regions written and read again in any order, also at the same time, and when the words come."""
 
 import random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -54,7 +54,7 @@ def run(rng, cycles, gaps):
     came = []
 
     async def bench(ctx):
-        expected: dict[int, Any] = {}
+        expected: dict[int, Word] = {}
         writing, reading = None, None  # reading: (region, cycle of its last word)
         for now in range(cycles):
             if reading and now > reading[1]:

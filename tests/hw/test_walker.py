@@ -134,15 +134,23 @@ def random_setting(config, rng, *, requests=12):
         kinds += [Operation.LOAD, Operation.LATCH]
     fits = descriptor["current_step"] != 1 and count <= config.current_words // 2
     offset = rng.randrange(config.current_words // 2) if fits and rng.random() < 0.3 else 0
-    drawn = [
-        Request(  # type: ignore[call-arg]
-            rng.randrange(config.potential_words), rng.randrange(config.potential_words),
-            rng.randrange(config.synapse_words), rng.randrange(config.synapse_words),
-            *(rng.choice([(1, 1), (1, 1), (2, 3), (5, 1), (1, 5), (4, 2), (31, 1), (2, 31)]) if grids else (1, 1)),
-            rng.randrange(1, 1 << config.payload_bits), grids and rng.random() < 0.2, rng.random() < 0.15,
+    extents = [(1, 1), (1, 1), (2, 3), (5, 1), (1, 5), (4, 2), (31, 1), (2, 31)] if grids else [(1, 1)]
+    drawn = []
+    for _ in range(requests):
+        rows, columns = rng.choice(extents)
+        drawn.append(
+            Request(
+                potential=rng.randrange(config.potential_words),
+                potential_offset=rng.randrange(config.potential_words),
+                synapse=rng.randrange(config.synapse_words),
+                synapse_offset=rng.randrange(config.synapse_words),
+                rows=rows,
+                columns=columns,
+                payload=rng.randrange(1, 1 << config.payload_bits),
+                nothing=grids and rng.random() < 0.2,
+                marker=rng.random() < 0.15,
+            )
         )
-        for _ in range(requests)
-    ]  # fmt: skip
     return Setting(rng.randrange(config.max_layers), descriptor, connection, rng.choice(kinds), offset, drawn)
 
 

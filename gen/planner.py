@@ -15,6 +15,7 @@ from .partition import cuts_allowed
 from .pipeline import PipelinePlacement, place_pipeline
 from .plan_search import Candidate, Goal, candidates, estimate
 from .resources import Resources
+from .words import of
 
 __all__ = ["MAX_CORES", "MAX_LANES", "SHARE", "Goal", "PlanChoice", "choose_plan", "shares"]
 
@@ -152,12 +153,15 @@ def _check(network: Network, traces: Sequence[Trace], cores: tuple[int, int], la
             1 <= low <= high <= most,
             f"{what} must be from 1 to {most}, the smaller number first, not from {low} to {high}",
         )
-    parts = len(cuts_allowed(network)) + 1
-    problems.require(
-        cores[0] <= parts,
-        f"{cores[0]} cores are asked for, and it can be cut into {parts} parts at most: {_where(network)}",
-    )
-    problems.require(lanes[1] >= cores[0], f"{lanes[1]} lanes are not enough for {cores[0]} cores: allow more")
+    if not problems.texts:
+        parts = len(cuts_allowed(network)) + 1
+        problems.require(
+            cores[0] <= parts,
+            f"{cores[0]} cores are asked for, and it can be cut into {of(parts, 'part')} at most: {_where(network)}",
+        )
+        problems.require(
+            cores[0] <= lanes[1], f"{cores[0]} cores need a lane each, and {lanes[1]} are allowed: allow more lanes"
+        )
     problems.raise_any()
 
 

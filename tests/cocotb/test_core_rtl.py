@@ -24,10 +24,11 @@ CONFIGS = {
     "graphs_5": CoreConfig(lanes=5, columns_per_word=5, payload_bits=4, static_input=1, **GRAPHS),
     "graphs_3": CoreConfig(lanes=3, weight_bits=5, potential_bits=13, fraction_bits=3, current_bits=10,
                            leak_shift_bits=2, input_queue=4, **GRAPHS),
+    "graphs_16": CoreConfig(lanes=16, potential_bits=20, **GRAPHS | {"synapse_words": 8192}),
 }  # fmt: skip
 KINDS = {"chains": ["dense"], "graphs": ["convolution", "dense", "transposed_convolution"]}
-NETWORKS, LAYERS = 30, 4
-"""Random networks for each configuration, 120 in all, and the most layers of each."""
+NETWORKS, LAYERS = 40, 4
+"""Random networks for each configuration, 200 in all, and the most layers of each."""
 
 
 @pytest.mark.parametrize("name", CONFIGS)

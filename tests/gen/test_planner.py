@@ -242,11 +242,10 @@ def test_the_most_images_for_each_lane():
 
 
 def test_of_plans_as_good_as_each_other_it_is_the_smallest():
-    """The second layer has next to nothing to do: its core is narrow."""
+    """With 30 lanes for the first layer, the core of the second is as good with 4, 6 or 12: it has time enough."""
     net = chain(200, 60, 12)
-    choice = choose_plan(net, HUGE, traces_of(net, 2), cores=(2, 2))
-    assert cores_of(choice)[0] == (["layer0"], 60)
-    assert cores_of(choice)[1][1] < 12
+    choice = choose_plan(net, HUGE, traces_of(net, 2), cores=(2, 2), lanes=(2, 45))
+    assert cores_of(choice) == [(["layer0"], 30), (["layer1"], 4)]
 
 
 @pytest.mark.parametrize(("cores", "lanes"), [((1, 1), (17, 17)), ((2, 2), (19, 19)), ((1, 1), (70, 70))])
@@ -283,7 +282,7 @@ def refused(net: Network, where: Board = HUGE, count: int = 1, **options: Any) -
 
 
 def test_a_network_that_no_board_holds():
-    """1.2 million weights of 8 bits are 586 block RAMs of 16 kbit, some more for their shape; the board has 208."""
+    """1.2 million weights of 8 bits are 545 block RAMs of 18 kbit, and some more for their shape; the board has 208."""
     large, out = Dense(np.ones((784, 1600), int)), Dense(np.ones((1600, 4), int))
     layers = (
         Layer(name="large", shape=Shape(1600), threshold=999, connections=(Connection(INPUT, large),)),
@@ -293,7 +292,7 @@ def test_a_network_that_no_board_holds():
     text = refused(net, board("ulx3s-85f"))
     assert re.fullmatch(
         r"network 'n' on ulx3s-85f \(LFE5U-85F\): no plan of 1 to 4 cores with 1 to 512 lanes altogether fits; the "
-        r"smallest needs 6\d\d block RAMs, 4\d\d more than the 208 that a plan may use\. Layer 'large' has most "
+        r"smallest needs 5\d\d block RAMs, 3\d\d more than the 208 that a plan may use\. Layer 'large' has most "
         r"weights, 1,254,400 of 8 bits: use fewer bits, make it smaller, or take a larger board",
         text,
     )

@@ -305,7 +305,7 @@ async def refuses_what_is_illegal(dut):
         region("registers").base + 99,
         len(REGIONS) << REGION_SHIFT,
         word_at("layers", CONFIG.max_layers, 0, CONFIG),
-        word_at("synapses", 0, CONFIG.lanes, CONFIG),
+        *(word_at("synapses", 0, part, CONFIG) for part in range(CONFIG.lanes, 1 << CONFIG.part_bits)),
         word_at("potentials", CONFIG.potential_words, 0, CONFIG),
         *(region(name).base for name in ("connections", "rows", "columns", "channels", "lanes")),
         region("counts").base + CONFIG.classes,

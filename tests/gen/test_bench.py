@@ -110,6 +110,18 @@ def a_result() -> dict[str, Any]:
         }
         for lanes in (10, 128)
     ]
+    cores = [(["encoder", "conv1"], 10), (["conv2"], 100), (["dense", "output"], 4)]
+    pipeline = {
+        "name": "net1-c",
+        "cores": [{"layers": layers, "lanes": lanes} for layers, lanes in cores],
+        "lanes": 114,
+        "inferences": 1000,
+        "cycles_first_image": 1_234_567,
+        "interval": 1_234_567.8,
+        "sop_per_image": 12_345_678.9,
+        "lane_utilization": 0.98765,
+        "images_per_second": 12_345.6,
+    }
     names = ((bench_network().name, density) for density in bench.DENSITIES)
     rows = [
         {"name": name, "lanes": 8, "density": density, "cycles_per_image": 319_000.4, "lane_utilization": 0.9876}
@@ -126,6 +138,7 @@ def a_result() -> dict[str, Any]:
             "images": 1,
             "rows": net_rows,
         },
+        "pipelines": [pipeline],
         "simulation": [{"lanes": 8, "simulated_cycles_per_second": 1234567}],
         "golden_images_per_second_plain": 12.3,
         "golden_images_per_second_fast": 4321.1,
@@ -145,6 +158,8 @@ def test_tables_fit_80_columns():
     assert "10 conv1 26x26x20 1x128 1,352 12.3 1,234,568 0.988" in lines
     assert "128 all 12,345,679 0.951" in lines
     assert "simulated cycles, Net 1 C, 10 lanes 1,500" in lines
+    assert "net1-c encoder, conv1: 1000 1,234,567 1,234,568 0.988 12,346" in lines
+    assert lines[lines.index("conv2: 100") + 1] == "dense, output: 4"
     assert "Net 1 C, T = 25: mean of 1 image" in text
     assert "Weights: drawn from a fixed seed (models/net1-c is not there); input: random." in " ".join(lines)
 

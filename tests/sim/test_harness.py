@@ -79,7 +79,7 @@ def test_random_networks_back_to_back(name, seed):
         neurons += network.timesteps * sum(layer.neurons for layer in network.layers)
 
     require_activity(total, len(jobs), neurons, fired)
-    assert held_back > len(jobs) // 4  # else nothing was stalled
+    assert held_back > len(jobs) // 8  # of the half with stalls; else nothing was stalled
     networks = [placement.network for _, placement, _, _ in jobs]
     assert {network.image_input for network in networks} == {False, True}
     if GRAPHS[name]:

@@ -16,6 +16,7 @@ base := gateware, golden model, simulator and reports (120 MB)
 lint := ruff and mypy (30 MB)
 synth := synthesis, and place and route (50 MB)
 test := pytest, hypothesis and cocotb (10 MB)
+host := pyserial (0.1 MB)
 cluster := the Dask scheduler, workers and client (5 MB)
 train := torch (200 MB; some 3 GB if pip picks the build with CUDA)
 
@@ -23,18 +24,21 @@ train := torch (200 MB; some 3 GB if pip picks the build with CUDA)
 .NOTPARALLEL:
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup setup-cluster sim plan verify test test-slow bench synth train lint typecheck format clean
+.PHONY: help setup setup-cluster sim board-sim plan verify test test-slow bench synth train lint typecheck format clean
 
 help: ## list the targets
 	@echo 'make TARGET [ARGS="..."], where ARGS goes to the program behind the target:'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "  %-13s  %s\n", $$1, $$2 }'
 
-setup: $(STAMP)-base $(STAMP)-lint $(STAMP)-test $(STAMP)-synth $(STAMP)-cluster $(STAMP)-train ## install everything (or each target installs its own)
+setup: $(STAMP)-base $(STAMP)-lint $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-cluster $(STAMP)-train ## install everything (or each target installs its own)
 
 setup-cluster: $(STAMP)-cluster ## install what a worker of a Dask cluster needs
 
 sim: $(STAMP)-base ## simulate, and compare with the golden model (WAVES=1: waves)
 	@$(PY) -m hillock.gen sim $(if $(filter-out 0,$(WAVES)),--waves) $(ARGS)
+
+board-sim: $(STAMP)-base ## a virtual board: its UART as a TCP port or a pseudo-terminal
+	@$(PY) -m hillock.gen board-sim $(ARGS)
 
 plan: $(STAMP)-base ## choose cores and lanes for a board
 	@$(PY) -m hillock.gen plan $(ARGS)
@@ -42,10 +46,10 @@ plan: $(STAMP)-base ## choose cores and lanes for a board
 verify: $(STAMP)-base $(if $(findstring --scheduler,$(ARGS)),$(STAMP)-cluster) ## compare a whole test set: MODEL=mnist, resumes
 	@$(PY) -m hillock.gen verify $(MODEL) $(ARGS)
 
-test: lint typecheck $(STAMP)-test $(STAMP)-synth $(STAMP)-cluster ## lint, typecheck, and all but the slow tests
+test: lint typecheck $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-cluster ## lint, typecheck, and all but the slow tests
 	@$(PY) -m pytest $(ARGS)
 
-test-slow: $(STAMP)-test $(STAMP)-synth $(STAMP)-train ## the slow tests
+test-slow: $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-train ## the slow tests
 	@$(PY) -m pytest -m slow $(ARGS)
 
 bench: $(STAMP)-base ## measure cycles, synaptic operations and lane utilization
@@ -63,7 +67,7 @@ lint: $(STAMP)-lint ## check the rules and the format of the Python code
 
 typecheck: $(STAMP)-lint $(STAMP)-test $(STAMP)-synth $(STAMP)-train ## check the types
 	@mkdir -p build/typing/hillock
-	@for package in hw gen sim; do ln -sfn ../../../$$package build/typing/hillock/$$package; done
+	@for package in hw gen host sim; do ln -sfn ../../../$$package build/typing/hillock/$$package; done
 	@$(PY) -m mypy
 
 format: $(STAMP)-lint ## format the Python code, and mend what is safe to mend
@@ -72,7 +76,7 @@ format: $(STAMP)-lint ## format the Python code, and mend what is safe to mend
 
 clean: ## remove all that was built (but not .venv)
 	rm -rf build hillock.egg-info .hypothesis
-	find hw gen sim tests -name __pycache__ -prune -exec rm -rf {} +
+	find hw gen host sim tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(STAMP)-venv:
 	@sh setup/check-prerequisites.sh "$(PYTHON)"

@@ -13,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hillock.hw.problems import HillockError
 
+from .board_sim_command import board_sim
+from .host_command import add_commands
+
 __all__ = ["main"]
 
 app = typer.Typer(
@@ -245,11 +248,15 @@ def verify(
 
 
 @app.command()
-def registers() -> None:
+def registers(
+    csr: Annotated[bool, typer.Option("--csr", help="As csr.csv instead, for litex_server and litex_cli.")] = False,
+    cores: Annotated[int, typer.Option(help="Cores in csr.csv.")] = 1,
+) -> None:
     """Print docs/registers.md: everything that the bus can reach."""
+    from .csr_csv import csr_csv
     from .register_docs import registers_markdown
 
-    print(registers_markdown(), end="")
+    print(csr_csv(cores) if csr else registers_markdown(), end="")
 
 
 def main() -> None:
@@ -313,3 +320,7 @@ def _span(name: str, text: str) -> tuple[int, int]:
     if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
         raise HillockError(f"{name}: it must be a number or two as 1..4, not {text!r}")
     return int(parts[0]), int(parts[-1])
+
+
+app.command()(board_sim)
+add_commands(app)

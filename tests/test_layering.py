@@ -1,4 +1,4 @@
-"""The direction of imports: hw <- nothing of ours; sim <- three plain modules of hw; gen <- hw, sim."""
+"""The direction of imports: hw <- nothing of ours; sim <- three plain modules of hw; host <- five, sim; gen <- all."""
 
 import ast
 from collections.abc import Iterator
@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("hw", "sim", "gen")
+FOLDERS = ("hw", "sim", "host", "gen")
 PLAIN = ("hillock.hw.config", "hillock.hw.problems", "hillock.hw.registers")
+LINK = ("hillock.hw.design_digest", "hillock.hw.link_registers")
 
 # folder: what of ours it may import, and what of others' it must not
 ALLOWED = {
     "hw": ("hillock.hw",),
     "sim": ("hillock.sim", *PLAIN),
-    "gen": ("hillock.gen", "hillock.hw", "hillock.sim"),
+    "host": ("hillock.host", "hillock.sim", *PLAIN, *LINK),
+    "gen": ("hillock.gen", "hillock.host", "hillock.hw", "hillock.sim"),
     "tests": ("hillock",),
 }
-FORBIDDEN = {"hw": ("torch",), "sim": ("amaranth", "torch"), "gen": (), "tests": ()}
+FORBIDDEN = {"hw": ("torch",), "sim": ("amaranth", "torch"), "host": ("amaranth", "torch"), "gen": (), "tests": ()}
 
 
 def is_within(name: str, packages: tuple[str, ...]) -> bool:
@@ -98,6 +100,9 @@ def test_accepts(path, source):
         ("sim/golden.py", "from hillock.hw.configuration import X", "sim must not import hillock.hw.configuration.X"),
         ("sim/golden.py", "def f():\n    import amaranth.hdl", "sim must not import amaranth.hdl"),
         ("sim/golden.py", "import torch", "sim must not import torch"),
+        ("host/board.py", "from hillock.gen.image import x", "host must not import hillock.gen.image.x"),
+        ("host/board.py", "from hillock.hw.link import Link", "host must not import hillock.hw.link.Link"),
+        ("host/board.py", "import amaranth", "host must not import amaranth"),
         ("gen/build.py", "from sim import golden", "sim must be imported as hillock.sim"),
         ("tests/test_x.py", "from gen.image import encode", "gen.image must be imported as hillock.gen.image"),
     ],

@@ -38,11 +38,11 @@ def files(entry):
 
 
 def test_packages_equal_folders():
-    folders = {path.parent for folder in ("hw", "gen", "sim") for path in files(folder) if path.suffix == ".py"}
+    folders = {path.parent for folder in ("hw", "gen", "host", "sim") for path in files(folder) if path.suffix == ".py"}
     names = {"hillock." + ".".join(folder.relative_to(ROOT).parts): folder for folder in folders}
     assert sorted(SETUPTOOLS["packages"]) == sorted(names)
     assert [name for name, folder in names.items() if not (folder / "__init__.py").exists()] == []
-    assert SETUPTOOLS["package-dir"] == {f"hillock.{folder}": folder for folder in ("hw", "gen", "sim")}
+    assert SETUPTOOLS["package-dir"] == {f"hillock.{folder}": folder for folder in ("hw", "gen", "host", "sim")}
 
 
 def test_package_data_covers_every_other_file():
@@ -51,7 +51,7 @@ def test_package_data_covers_every_other_file():
         for package, listed in SETUPTOOLS["package-data"].items()
         for pattern in listed
     ]
-    others = [path.relative_to(ROOT).as_posix() for folder in ("hw", "gen", "sim") for path in files(folder)]
+    others = [path.relative_to(ROOT).as_posix() for folder in ("hw", "gen", "host", "sim") for path in files(folder)]
     others = [path for path in others if not path.endswith((".py", ".md"))]
     assert [path for path in others if not any(fnmatch.fnmatch(path, pattern) for pattern in patterns)] == []
 
@@ -130,8 +130,8 @@ def test_make_alone_lists_every_target():
         ("lint", ["lint"]),
         ("synth", ["synth"]),
         ("train", ["train"]),
-        ("test", ["lint", "test", "synth", "train", "cluster"]),
-        ("setup", ["lint", "test", "synth", "cluster", "train"]),
+        ("test", ["lint", "test", "synth", "train", "host", "cluster"]),
+        ("setup", ["lint", "test", "synth", "host", "cluster", "train"]),
     ],
 )
 def test_a_target_installs_only_what_it_needs(target, groups):

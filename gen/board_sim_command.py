@@ -1,0 +1,70 @@
+"""`hillock board-sim`: a virtual board on the command line."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hillock.hw.problems import Problems
+
+__all__ = ["board_sim"]
+
+
+def board_sim(
+    model: Annotated[str, typer.Option(help="A trained network: the name of one in models/, or a folder.")] = "digits",
+    lanes: Annotated[list[int] | None, typer.Option(help="Lanes; given again, of a further core each.")] = None,
+    cut: Annotated[list[str] | None, typer.Option(help="The layer with which a further core begins.")] = None,
+    tcp: Annotated[int | None, typer.Option(help="Offer this TCP port of this machine; 0: any that is free.")] = None,
+    pty: Annotated[bool, typer.Option("--pty", help="Offer a pseudo-terminal.")] = False,
+    divisor: Annotated[int, typer.Option(help="Clock cycles per bit of its UART: fewer is faster.")] = 4,
+    empty: Annotated[bool, typer.Option("--empty", help="Memories that hold nothing until they are loaded.")] = False,
+    cache: Annotated[Path, typer.Option(help="Where compiled boards are kept.")] = Path("build/verilator"),
+) -> None:
+    """Compile the whole board design and run it, from UART pin to UART pin, until it is interrupted.
+
+    With neither --tcp nor --pty it offers a TCP port that is free.
+    """
+    from .models import load_model
+    from .pipeline import place_pipeline
+    from .virtual_board import virtual_board
+
+    network, counts, cuts = load_model(model).network, lanes or [16], cut or []
+    names = [layer.name for layer in network.layers]
+    problems = Problems(f"board-sim: network {network.name!r} on {len(counts)} cores")
+    problems.require(
+        len(counts) == len(cuts) + 1,
+        f"lanes must be given for each core, and a layer to cut before for each but the first, not {len(counts)} lanes "
+        f"and {len(cuts)} layers",
+    )
+    for name in cuts:
+        problems.require(name in names, f"cut before {name!r}: it must be one of its layers, {', '.join(names)}")
+    problems.raise_any()
+    console = Console(stderr=True)
+    console.print("compiling the board design (once; it is kept)", highlight=False)
+    board = virtual_board(
+        place_pipeline(network, [names.index(name) for name in cuts], counts),
+        cache=cache,
+        divisor=divisor,
+        loaded=not empty,
+        tcp=0 if tcp is None and not pty else tcp,
+        pty=pty,
+    )
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with board:
+            for place in (board.tcp_url, board.pty_path):
+                if place:
+                    print(place, flush=True)
+            console.print(f"{network.name} is there; Ctrl-C ends it", highlight=False)
+            board.wait()
+    except KeyboardInterrupt:
+        pass  # how it is meant to end
+    finally:
+        signal.signal(signal.SIGTERM, before)

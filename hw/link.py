@@ -1,0 +1,236 @@
+"""What a host reaches beside the cores: the link's registers, waiting input, and output and decisions kept for it."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Module, ResetInserter, Signal, Value
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import REGION_SHIFT
+from .control import bus_signature
+from .crc32 import Crc32
+from .link_registers import (
+    DECISION_WORDS,
+    LINK_IDENTITY,
+    LINK_REGISTERS,
+    WINDOW_SHIFT,
+    WINDOWS,
+    link_register,
+    link_table_digest,
+)
+from .problems import Problems
+from .registers import BUS_BITS
+from .ring import Ring
+
+__all__ = ["Link", "LinkSizes"]
+
+_MOST_DEPTH_LOG2 = {"input": 15, "output": WINDOW_SHIFT, "decision": WINDOW_SHIFT - 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkSizes:
+    """How much the link keeps, each as a power of two: input tokens, output tokens and decisions."""
+
+    input_depth_log2: int = 9
+    output_depth_log2: int = 10
+    decision_depth_log2: int = 4
+
+    def __post_init__(self) -> None:
+        problems = Problems("link")
+        for name, most in _MOST_DEPTH_LOG2.items():
+            value = getattr(self, f"{name}_depth_log2")
+            problems.require(1 <= value <= most, f"{name}_depth_log2 must be from 1 to {most}, not {value}")
+        problems.raise_any()
+
+
+class Link(wiring.Component):
+    """The registers and windows of `link_registers`.
+
+    Every access is acknowledged: a write in the next cycle, a read two cycles after that. What is illegal changes
+    nothing, reads as 0 and sets a bit in `error`. Output and decisions that the host has not yet taken are never
+    overwritten: where there is no room, `spikes` or `decision` is held back.
+
+    Parameters
+    ----------
+    sizes : LinkSizes
+    input_bits, output_bits, decision_bits : int
+        Widths of what passes through, at most `BUS_BITS` each.
+    constants : dict
+        What the registers `design`, `clock` and `divisor` read, and the number of `cores`.
+
+    Members
+    -------
+    bus : in
+        See `control.bus_signature`; addresses from the first link register on.
+    inputs, spikes, decision : out, in, in streams
+        To and from the accelerator.
+    received, sent : in
+        Each byte that was received and is part of a command, and each that is sent, in the cycle in which `valid` is 1.
+    begins : in
+        Strobe: the byte received is the first of a command.
+    refused, absent : in
+        Strobes: something received was dropped; a bus access that reaches nothing.
+    error : out
+        Whether any bit of the register is set.
+    waits : out
+        Whether there is input that the accelerator has not taken.
+    """
+
+    def __init__(
+        self, sizes: LinkSizes, *, input_bits: int, output_bits: int, decision_bits: int, constants: dict[str, int]
+    ):
+        self._sizes, self._constants = sizes, constants
+        self._queue = fifo.SyncFIFOBuffered(width=input_bits, depth=1 << sizes.input_depth_log2)
+        self._outputs = Ring(depth=1 << sizes.output_depth_log2, words=1, width=output_bits)
+        self._decisions = Ring(depth=1 << sizes.decision_depth_log2, words=DECISION_WORDS, width=BUS_BITS)
+        byte = data.StructLayout({"data": 8, "valid": 1})
+        super().__init__(
+            {
+                "bus": In(bus_signature(REGION_SHIFT)),
+                "inputs": Out(stream.Signature(input_bits)),
+                "spikes": In(stream.Signature(output_bits)),
+                "decision": In(stream.Signature(decision_bits)),
+                "received": In(byte),
+                "sent": In(byte),
+                "begins": In(1),
+                "refused": In(1),
+                "absent": In(1),
+                "error": Out(1),
+                "waits": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        bus, queue, outputs, decisions = self.bus, self._queue, self._outputs, self._decisions
+        restart, clear, cycle, takes_next = Signal(), Signal(), Signal(BUS_BITS), Signal()
+        m.d.sync += cycle.eq(cycle + 1)
+        forget = ResetInserter(restart)
+        m.submodules.queue, m.submodules.outputs, m.submodules.decisions = map(forget, (queue, outputs, decisions))
+        m.d.comb += [
+            queue.r_en.eq(takes_next),
+            queue.w_data.eq(bus.dat_w),
+            self.waits.eq(self.inputs.valid | (queue.level != 0)),
+            outputs.items.payload.as_value().eq(self.spikes.payload),
+            outputs.items.valid.eq(self.spikes.valid),
+            self.spikes.ready.eq(outputs.items.ready),
+            decisions.items.payload[0].eq(self.decision.payload),
+            decisions.items.payload[1].eq(cycle),
+            decisions.items.valid.eq(self.decision.valid),
+            self.decision.ready.eq(decisions.items.ready),
+            outputs.index.eq(bus.adr),
+            decisions.index.eq(bus.adr),
+            outputs.taken_value.eq(bus.dat_w),
+            decisions.taken_value.eq(bus.dat_w),
+        ]
+
+        # What a block RAM gives comes too late for the checks at the input of a core.
+        m.d.comb += takes_next.eq(self.inputs.ready | ~self.inputs.valid)
+        with m.If(takes_next):
+            m.d.sync += [self.inputs.payload.eq(queue.r_data), self.inputs.valid.eq(queue.r_rdy)]
+        with m.If(restart):
+            m.d.sync += self.inputs.valid.eq(0)
+
+        # Both are seen as they were when the command under way began.
+        checks = {}
+        for name, byte in (("received", self.received), ("sent", self.sent)):
+            m.submodules[name] = crc = Crc32()
+            checks[name] = Signal(BUS_BITS, name=f"{name}_before")
+            m.d.comb += [crc.data.eq(byte.data), crc.valid.eq(byte.valid), crc.clear.eq(clear)]
+            with m.If(self.begins):
+                m.d.sync += checks[name].eq(crc.value)
+
+        inputs_put = Signal(BUS_BITS)
+        error = Signal(data.StructLayout({field.name: 1 for field in link_register("error").fields}))
+        m.d.comb += self.error.eq(error.as_value().any())
+        sizes, constants = self._sizes, self._constants
+        values: dict[str, list[Value | int]] = {
+            "identity": [LINK_IDENTITY],
+            "table": [link_table_digest()],
+            "design": [constants["design"]],
+            "geometry": [
+                constants["cores"],
+                sizes.input_depth_log2,
+                sizes.output_depth_log2,
+                sizes.decision_depth_log2,
+            ],
+            "clock": [constants["clock"]],
+            "divisor": [constants["divisor"]],
+            "control": [0, 0],
+            "error": [error[field.name] for field in link_register("error").fields],
+            "received": [checks["received"]],
+            "sent": [checks["sent"]],
+            "input_space": [queue.depth - queue.level],
+            "inputs_put": [inputs_put],
+            "outputs_given": [outputs.given],
+            "outputs_taken": [outputs.taken],
+            "decisions_given": [decisions.given],
+            "decisions_taken": [decisions.taken],
+            "cycle": [cycle],
+        }
+
+        # What there is to read, two cycles after the address, when the memories have answered.
+        register_value, value, readable = Signal(BUS_BITS), Signal(BUS_BITS), Signal()
+        next_value = Signal(BUS_BITS)
+        m.d.sync += register_value.eq(next_value)
+        window, offset = bus.adr[WINDOW_SHIFT:], bus.adr[:WINDOW_SHIFT]
+        with m.Switch(window):
+            with m.Case(0):
+                m.d.comb += value.eq(register_value)
+                with m.Switch(offset):
+                    for entry in LINK_REGISTERS:
+                        with m.Case(entry.offset):
+                            m.d.comb += readable.eq(1)
+                            for field, part in zip(entry.fields, values[entry.name], strict=True):
+                                m.d.comb += next_value[field.low : field.low + int(field.width)].eq(part)
+            with m.Case(WINDOWS["outputs"]):
+                m.d.comb += [readable.eq(1), value.eq(outputs.word)]
+            with m.Case(WINDOWS["decisions"]):
+                m.d.comb += [readable.eq(1), value.eq(decisions.word)]
+
+        asks, wrong = bus.cyc & bus.stb, Signal()
+        with m.FSM():
+            with m.State("IDLE"):
+                with m.If(asks):
+                    m.next = "WAIT"
+                    with m.If(bus.we):
+                        m.next = "WRITE"
+            with m.State("WAIT"):
+                m.next = "READ"
+            with m.State("READ"):
+                m.d.sync += bus.dat_r.eq(value)
+                m.next = "ACKNOWLEDGE"
+            with m.State("ACKNOWLEDGE"):
+                m.d.comb += [bus.ack.eq(asks), wrong.eq(asks & ~readable)]
+                m.next = "IDLE"
+            with m.State("WRITE"):
+                m.next = "IDLE"
+                with m.If(asks):
+                    m.d.comb += bus.ack.eq(1)
+                    with m.Switch(bus.adr):
+                        for name, act in (
+                            ("control", [restart.eq(bus.dat_w[0]), clear.eq(bus.dat_w[1])]),
+                            ("outputs_taken", [outputs.take.eq(1)]),
+                            ("decisions_taken", [decisions.take.eq(1)]),
+                        ):
+                            with m.Case(link_register(name).offset):
+                                m.d.comb += act
+                        with m.Case(link_register("error").offset):
+                            m.d.sync += error.eq(error.as_value() & ~bus.dat_w[: len(error.as_value())])
+                        with m.Default():
+                            with m.If(window == WINDOWS["inputs"]):
+                                m.d.comb += queue.w_en.eq(1)
+                                with m.If(queue.w_rdy):
+                                    m.d.sync += inputs_put.eq(inputs_put + 1)
+                                with m.Else():
+                                    m.d.sync += error.input_full.eq(1)
+                            with m.Else():
+                                m.d.comb += wrong.eq(1)
+        with m.If(restart):
+            m.d.sync += inputs_put.eq(0)
+        # Last, so that one that comes while errors are cleared is not lost.
+        with m.If(self.refused):
+            m.d.sync += error.command.eq(1)
+        with m.If(self.absent | wrong):
+            m.d.sync += error.address.eq(1)
+        return m

@@ -54,8 +54,8 @@ def plan_tables(choice: PlanChoice) -> list[Table]:
         f"estimates.\nLimit: {plan['limits']}.",
         caption_justify="left",
     )
-    for heading in ("core", "layers"):
-        cores.add_column(heading)
+    cores.add_column("core")
+    cores.add_column("layers", overflow="fold")
     for heading in ("lanes", "LUTs", "flip-flops", "block RAMs", "multipliers"):
         cores.add_column(heading, justify="right")
     for number, core in enumerate(plan["cores"]):

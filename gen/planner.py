@@ -134,7 +134,7 @@ def choose_plan(
     alike = [entry for entry in timed if entry[0] <= least * (1 + ALIKE)]
     _, best, placement, timelines = min(alike, key=lambda entry: (entry[1].resources.lut, entry[0]))
     resources = tuple(predict(config) for config in placement.configs)
-    limits = _limits(best, found, cycles, costs, board, lanes, goal)
+    limits = _limits(best, placement, found, cycles, costs, board, lanes, goal)
     streamed = [relayed_trace(trace, placement.network) for trace in streamed]
     return PlanChoice(placement, board, goal, resources, streamed, timelines, limits)
 
@@ -219,15 +219,17 @@ def _misfit(
         for layer in network.layers
     }
     largest = max(counts, key=lambda name: counts[name])
+    fewer = "allow fewer lanes or cores, " if lanes[0] > 1 or cores[0] > 1 else ""
     return (
         f"{head}: no plan of {asked} fits; the smallest needs {_missing(tightest.resources, board)}. Layer {largest!r} "
-        f"has most weights, {counts[largest]:,} of {network.weight_bits} bits: use fewer bits, make it smaller, or "
-        f"take a larger board"
+        f"has most weights, {counts[largest]:,} of {network.weight_bits} bits: {fewer}use fewer bits, make it "
+        f"smaller, or take a larger board"
     )
 
 
 def _limits(
     best: Candidate,
+    placement: PipelinePlacement,
     found: list[Candidate],
     cycles: dict[Candidate, float],
     costs: GroupCosts,
@@ -238,7 +240,7 @@ def _limits(
     """Why the plan is not faster."""
     at = max(range(len(best.groups)), key=lambda core: best.groups[core].cycles)
     first, last = best.bounds[at : at + 2]
-    names = ", ".join(best.groups[at].layouts)
+    names = ", ".join(layer.name for layer in placement.cores[at].network.layers)
     slowest = f"core {at} ({names}), {best.groups[at].lanes} lanes, is the slowest"
     if goal is Goal.EFFICIENCY:
         return f"{slowest}; with more lanes, or fewer, they would be used less"
@@ -248,4 +250,6 @@ def _limits(
         return f"{slowest}; the nearest plan that is faster needs {_missing(nearest.resources, board)}"
     if any(group.lanes > best.groups[at].lanes for group in costs.group(first, last)):
         return f"{slowest}; no more than {lanes[1]} lanes are allowed"
+    if best.groups[at].lanes == LANES_OF_CORE:
+        return f"{slowest}; no core has more lanes"
     return f"{slowest}; more lanes would not make it faster"

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hillock.hw.problems import HillockError
 
+from .convert_command import convert
+
 __all__ = ["main"]
 
 app = typer.Typer(
@@ -250,6 +252,9 @@ def registers() -> None:
     from .register_docs import registers_markdown
 
     print(registers_markdown(), end="")
+
+
+app.command()(convert)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The networks of the recipes as torch modules. The one module that cannot be imported without torch."""
+"""The networks of the recipes as torch modules. It cannot be imported without torch."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, cast

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hillock.hw.problems import HillockError
 
+from .convert_command import convert
 from .plan_command import plan
 
 __all__ = ["main"]
@@ -258,6 +259,9 @@ def registers() -> None:
     from .register_docs import registers_markdown
 
     print(registers_markdown(), end="")
+
+
+app.command()(convert)
 
 
 def main() -> None:

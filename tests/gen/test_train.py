@@ -21,7 +21,8 @@ from hillock.sim.batch import run_batch
 from hillock.sim.network import Decision, Shape
 
 MODELS = Path(__file__).parents[2] / "models"
-CLASSIFIERS = [name for name, recipe in RECIPES.items() if recipe.goal == "class"]
+TRAINED = [name for name in RECIPES if (MODELS / name).is_dir()]
+CLASSIFIERS = [name for name in TRAINED if RECIPES[name].goal == "class"]
 ON_DIGITS = [name for name, recipe in RECIPES.items() if recipe.dataset == "digits"]
 
 # Of what is committed: layers, weights (biases apart), the least accuracy of both networks.
@@ -52,10 +53,10 @@ def remeasure(name: str) -> None:
 
 
 def test_what_is_known():
-    assert KNOWN.keys() == RECIPES.keys()
+    assert list(KNOWN) == TRAINED
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_committed_network_is_the_recorded_one(name):
     told, recipe = record(name), RECIPES[name]
     network = network_file.load(MODELS / name / "network.hlk")

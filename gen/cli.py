@@ -253,15 +253,15 @@ def train(
     train_model(model, seed=seed)
 
 
+app.command()(convert)
+
+
 @app.command()
 def registers() -> None:
     """Print docs/registers.md: everything that the bus can reach."""
     from .register_docs import registers_markdown
 
     print(registers_markdown(), end="")
-
-
-app.command()(convert)
 
 
 def main() -> None:

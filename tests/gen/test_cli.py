@@ -207,7 +207,8 @@ def test_help_of_a_new_process():
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=plain)
     assert (done.returncode, done.stderr) == (0, "")
     places = [
-        done.stdout.find(f" {name} ") for name in ("sim", "verify", "plan", "bench", "synth", "train", "registers")
+        done.stdout.find(f" {name} ")
+        for name in ("sim", "verify", "plan", "bench", "synth", "train", "convert", "registers")
     ]
     assert -1 not in places
     assert places == sorted(places)  # as they are used: what needs nothing else comes first

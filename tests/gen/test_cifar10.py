@@ -2,6 +2,7 @@
 
 import hashlib
 import lzma
+import os
 import tarfile
 from pathlib import Path
 
@@ -20,11 +21,9 @@ RECORDS = 3
 def files(monkeypatch) -> dict[str, bytes]:
     """Files of a few records, which are taken for the official ones."""
     rng = np.random.default_rng(1)
-    names = [*module._FILES, module._TEST]
-    contents = {name: rng.integers(0, 10, (RECORDS, 3073), np.uint8).tobytes() for name in names}
+    contents = {name: rng.integers(0, 10, (RECORDS, 3073), np.uint8).tobytes() for name in module._FILES}
     monkeypatch.setattr(module, "_RECORDS", RECORDS)
-    monkeypatch.setattr(module, "_FILES", {name: digest(contents[name]) for name in names[:-1]})
-    monkeypatch.setattr(module, "_REBUILT", digest(contents[module._TEST]))
+    monkeypatch.setattr(module, "_FILES", {name: digest(content) for name, content in contents.items()})
     return contents
 
 
@@ -51,6 +50,17 @@ def test_colours_stand_together(tmp_path, files):
             assert image[row, column, colour] == record[1 + 1024 * colour + 32 * row + column]
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get(DATA_VARIABLE), reason=f"CIFAR-10 is read from {DATA_VARIABLE} in tests")
+def test_the_real_ones():
+    """As many images of each class, and the mean colour that is known of the training images."""
+    dataset = cifar10()
+    assert np.bincount(dataset.train_labels).tolist() == 10 * [5000]
+    assert np.bincount(dataset.test_labels).tolist() == 10 * [1000]
+    means = dataset.train_images.reshape(-1, 3).mean(axis=0) / 255
+    np.testing.assert_allclose(means, (0.4914, 0.4822, 0.4465), atol=5e-5)
+
+
 def test_compressed_files(tmp_path, files, monkeypatch):
     plain = cifar10(written(tmp_path / "plain", files))
     folder = written(tmp_path / "cifar10", {f"{name}.xz": lzma.compress(content) for name, content in files.items()})
@@ -58,11 +68,22 @@ def test_compressed_files(tmp_path, files, monkeypatch):
     assert cifar10().digest == plain.digest
 
 
-def test_of_the_test_file_it_is_said_which_it_is(tmp_path, files):
-    assert cifar10(written(tmp_path, files)).remark.startswith("9,980 of the 10,000 test images are the official ones")
-    other = bytes(len(files[module._TEST]))
-    files[module._TEST] = other
-    assert cifar10(written(tmp_path, files)).remark == f"test images of sha256 {digest(other)}"
+def test_rebuilt_test_images_are_taken_with_a_remark(tmp_path, files, monkeypatch):
+    assert cifar10(written(tmp_path, files)).remark == ""
+    files[module._TEST] = bytes(len(files[module._TEST]))
+    with pytest.raises(HillockError, match=r"test_batch\.bin: it is not the official file: sha256 must be"):
+        cifar10(written(tmp_path, files))
+    monkeypatch.setattr(module, "_REBUILT", digest(files[module._TEST]))
+    dataset = cifar10(written(tmp_path, files))
+    assert dataset.remark.startswith("9,980 of the 10,000 test images are the official ones")
+    assert not dataset.test_images.any()
+
+
+def test_rebuilt_images_are_not_taken_for_others(tmp_path, files, monkeypatch):
+    """The content of the rebuilt test file is nothing that may stand in a training file."""
+    monkeypatch.setattr(module, "_REBUILT", digest(files[module._TEST]))
+    with pytest.raises(HillockError, match=r"data_batch_2\.bin: it is not the official file"):
+        cifar10(written(tmp_path, files | {"data_batch_2.bin": files[module._TEST]}))
 
 
 def test_all_that_is_wrong_is_said_together(tmp_path, files):

@@ -14,7 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hillock.hw.problems import HillockError
 
 from .board_sim_command import board_sim
+from .convert_command import convert
 from .host_command import add_commands
+from .plan_command import plan
 
 __all__ = ["main"]
 
@@ -80,7 +82,7 @@ def sim(
             loaded.network,
             dataset,
             float_accuracy=loaded.float_accuracy,
-            float_network=float_network_of(model, loaded.network),
+            float_network=float_network_of(str(loaded.folder), loaded.network),
             lanes=lanes,
             folder=folder,
             cache=folder.parent / "verilator",
@@ -108,11 +110,65 @@ def sim(
 
 
 @app.command()
-def train(model: Annotated[str, typer.Argument(help="A network that has a recipe.")] = "digits") -> None:
-    """Train, convert, quantise and measure a network, and write it to models/."""
-    from .train import train_model
+def verify(
+    model: Annotated[
+        str, typer.Argument(help="A trained network: the name of one in models/, or a folder.")
+    ] = "digits",
+    images: Annotated[int | None, typer.Option(help="Only the first so many held-out images.")] = None,
+    lanes: Annotated[list[int] | None, typer.Option(help="Lanes; given again, of a further core each.")] = None,
+    cut: Annotated[list[str] | None, typer.Option(help="The layer with which a further core begins.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes; as many as there are cores if not given.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, to use its workers.")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Do again what an earlier run finished.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where finished shards and mismatches are kept.")] = Path("build/verify"),
+    records: Annotated[Path, typer.Option(help="Where the record goes.")] = Path("docs/verification"),
+    machine: Annotated[str | None, typer.Option(help="Words for the record on what it ran on.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a whole test set through the compiled gateware, compare everything, and write the record of it.
 
-    train_model(model)
+    What is finished is kept: a run that was interrupted goes on where it was.
+    """
+    from .datasets import load_dataset
+    from .models import load_model
+    from .verification_display import Display, record_table
+    from .verification_record import record_of, write_record
+    from .verify import verify
+    from .workers import open_workers
+
+    loaded = load_model(model)
+    dataset = load_dataset(loaded.dataset)
+    display = Display(quiet=as_json)
+    with open_workers(jobs, scheduler) as workers, display.progress:
+        result = verify(
+            loaded.network,
+            dataset,
+            workers,
+            lanes=lanes or [16],
+            cuts=cut or [],
+            images=images,
+            folder=folder,
+            cache=folder.parent / "verilator",
+            anew=anew,
+            step=display,
+            count=display.count,
+        )
+        words = machine or workers.words
+    record = record_of(result, words)
+    if as_json:
+        print(json.dumps(record, indent=2))
+    else:
+        Console().print(record_table(record))
+    if not result.equal:
+        print(f"hillock: the gateware differs from the golden model: {result.difference}", file=sys.stderr)
+        raise typer.Exit(_DIFFERS)
+    written = write_record(result, words, records)
+    if not as_json:
+        said = f"written: {written}" if written else "the record that is there has more images: left as it is"
+        Console().print(said, highlight=False, soft_wrap=True)
+
+
+app.command()(plan)
 
 
 @app.command()
@@ -189,62 +245,19 @@ def synth(
 
 
 @app.command()
-def verify(
-    model: Annotated[
-        str, typer.Argument(help="A trained network: the name of one in models/, or a folder.")
-    ] = "digits",
-    images: Annotated[int | None, typer.Option(help="Only the first so many held-out images.")] = None,
-    lanes: Annotated[list[int] | None, typer.Option(help="Lanes; given again, of a further core each.")] = None,
-    cut: Annotated[list[str] | None, typer.Option(help="The layer with which a further core begins.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes; as many as there are cores if not given.")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, to use its workers.")] = None,
-    anew: Annotated[bool, typer.Option("--anew", help="Do again what an earlier run finished.")] = False,
-    folder: Annotated[Path, typer.Option(help="Where finished shards and mismatches are kept.")] = Path("build/verify"),
-    records: Annotated[Path, typer.Option(help="Where the record goes.")] = Path("docs/verification"),
-    machine: Annotated[str | None, typer.Option(help="Words for the record on what it ran on.")] = None,
-    as_json: Json = False,
+def train(
+    model: Annotated[str, typer.Argument(help="A network that has a recipe.")] = "digits",
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Instead of the one of the recipe.")] = None,
 ) -> None:
-    """Run a whole test set through the compiled gateware, compare everything, and write the record of it.
+    """Train, convert, quantise and measure a network, and write it to models/."""
+    from .train import train_model
 
-    What is finished is kept: a run that was interrupted goes on where it was.
-    """
-    from .datasets import load_dataset
-    from .models import load_model
-    from .verification_display import Display, record_table
-    from .verification_record import record_of, write_record
-    from .verify import verify
-    from .workers import open_workers
+    train_model(model, seed=seed)
 
-    loaded = load_model(model)
-    dataset = load_dataset(loaded.dataset)
-    display = Display(quiet=as_json)
-    with open_workers(jobs, scheduler) as workers, display.progress:
-        result = verify(
-            loaded.network,
-            dataset,
-            workers,
-            lanes=lanes or [16],
-            cuts=cut or [],
-            images=images,
-            folder=folder,
-            cache=folder.parent / "verilator",
-            anew=anew,
-            step=display,
-            count=display.count,
-        )
-        words = machine or workers.words
-    record = record_of(result, words)
-    if as_json:
-        print(json.dumps(record, indent=2))
-    else:
-        Console().print(record_table(record))
-    if not result.equal:
-        print(f"hillock: the gateware differs from the golden model: {result.difference}", file=sys.stderr)
-        raise typer.Exit(_DIFFERS)
-    written = write_record(result, words, records)
-    if not as_json:
-        said = f"written: {written}" if written else "the record that is there has more images: left as it is"
-        Console().print(said, highlight=False, soft_wrap=True)
+
+app.command()(convert)
+app.command()(board_sim)
+add_commands(app)
 
 
 @app.command()
@@ -270,57 +283,3 @@ def main() -> None:
         if end.code == _INTERRUPTED:  # what typer makes of a KeyboardInterrupt
             print("hillock: interrupted", file=sys.stderr)
         raise
-
-
-@app.command()
-def plan(
-    model: Annotated[
-        str, typer.Argument(help="A trained network: the name of one in models/, or a folder.")
-    ] = "digits",
-    board: Annotated[str, typer.Option(help="The board that is to run it.")] = "ulx3s-85f",
-    cores: Annotated[str, typer.Option(help="How many cores: a number, or the fewest and the most as 1..4.")] = "1..4",
-    lanes: Annotated[str, typer.Option(help="Lanes of all cores together, likewise.")] = "1..512",
-    goal: Annotated[str, typer.Option(help="speed: images per second; efficiency: the same for each lane.")] = "speed",
-    images: Annotated[int, typer.Option(min=1, help="Test images that the cycles are computed for.")] = 4,
-    folder: Annotated[Path, typer.Option(help="Where the plan goes.")] = Path("build/plan"),
-    as_json: Json = False,
-) -> None:
-    """Choose cores and lanes for a board, and predict what they take and how fast they are."""
-    from hillock.sim import golden
-
-    from . import boards
-    from .datasets import load_dataset
-    from .models import load_model
-    from .plan_tables import plan_dict, plan_tables
-    from .planner import Goal, choose_plan
-    from .simulate import inference_of
-
-    if goal not in [known.value for known in Goal]:
-        raise HillockError(f"goal: it must be one of {', '.join(known.value for known in Goal)}, not {goal!r}")
-    trained, target = load_model(model), boards.board(board)
-    test_images = load_dataset(trained.dataset).test_images[:images]
-    traces = [golden.run(trained.network, **inference_of(trained.network, image)) for image in test_images]
-    choice = choose_plan(
-        trained.network, target, traces, cores=_span("cores", cores), lanes=_span("lanes", lanes), goal=Goal(goal)
-    )
-    path = folder / trained.network.name / "plan.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(plan_dict(choice), indent=2) + "\n")
-    if as_json:
-        print(json.dumps(plan_dict(choice), indent=2))
-    else:
-        for table in plan_tables(choice):
-            Console().print(table)
-        Console().print(f"written: {path}", highlight=False)
-
-
-def _span(name: str, text: str) -> tuple[int, int]:
-    """(fewest, most) of a number, or of two with dots between them."""
-    parts = text.split("..")
-    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise HillockError(f"{name}: it must be a number or two as 1..4, not {text!r}")
-    return int(parts[0]), int(parts[-1])
-
-
-app.command()(board_sim)
-add_commands(app)

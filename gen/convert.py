@@ -1,4 +1,7 @@
-"""Conversion of a ReLU network into a rate-coded spiking one, by data-based normalisation."""
+"""Conversion of a ReLU network into a rate-coded spiking one, by data-based normalisation.
+
+`balance` is the other way; `from_torch` makes the ReLU network of a torch module.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -9,8 +12,17 @@ from hillock.sim.network import INPUT, Connection, Shape
 
 from .datasets import ImageArray
 from .float_network import FloatArray, FloatNetwork
+from .torch_convert import from_torch
 
-__all__ = ["DEFAULT_PERCENTILE", "SpikingLayer", "SpikingNetwork", "normalise"]
+__all__ = [
+    "DEFAULT_PERCENTILE",
+    "SpikingLayer",
+    "SpikingNetwork",
+    "from_torch",
+    "normalise",
+    "require_images",
+    "scaled",
+]
 
 DEFAULT_PERCENTILE = 99.5
 """Measured on held-out MNIST images, 784-128-10, 8 bits, 4 seeds: at T = 8, 98.60 % for 98, 98.61 % for 99.5, 98.53 %
@@ -21,8 +33,8 @@ for 99.9 and 98.30 % for 100; at T = 25, between 98.72 % (100) and 98.78 % (99).
 class SpikingLayer:
     """Integrate-and-fire neurons, soft reset, with float parameters.
 
-    The weights of the `connections` and `biases` [channels], the current of every timestep, are in the unit of
-    `threshold`; `activation` is the ReLU activation that one spike per timestep stands for.
+    The weights of the `connections` and `biases` ([channels], or [neurons] by address), the current of every timestep,
+    are in the unit of `threshold`; `activation` is the ReLU activation that one spike per timestep stands for.
     """
 
     name: str
@@ -70,11 +82,7 @@ def normalise(
         output_activation is None or output_activation > 0,
         f"output_activation must be above 0, not {output_activation}",
     )
-    pixels = network.input.neurons
-    problems.require(
-        images.ndim == 2 and len(images) and images.shape[1] == pixels,
-        f"images must have shape (images, {pixels}), a column for each pixel, not {images.shape}",
-    )
+    require_images(network, images, problems)
     problems.raise_any()
     layers = []
     scales = {INPUT: 1.0}
@@ -93,7 +101,7 @@ def normalise(
             SpikingLayer(
                 name=layer.name,
                 shape=layer.shape,
-                connections=tuple(_scaled(part, scales[part.source] / scale) for part in layer.connections),
+                connections=tuple(scaled(part, scales[part.source] / scale) for part in layer.connections),
                 biases=layer.biases / scale,
                 activation=scale,
             )
@@ -101,6 +109,16 @@ def normalise(
     return SpikingNetwork(network.name, network.input, tuple(layers))
 
 
-def _scaled(connection: Connection, factor: float) -> Connection:
+def require_images(network: FloatNetwork, images: ImageArray, problems: Problems) -> None:
+    """Report images that are not of the size of the network's input, or that there are none."""
+    pixels = network.input.neurons
+    problems.require(
+        images.ndim == 2 and len(images) and images.shape[1] == pixels,
+        f"images must have shape (images, {pixels}), a column for each pixel, not {images.shape}",
+    )
+
+
+def scaled(connection: Connection, factor: float) -> Connection:
+    """The connection with its weights times `factor`."""
     synapses = connection.synapses
     return replace(connection, synapses=replace(synapses, weights=synapses.weights * factor))

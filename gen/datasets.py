@@ -1,4 +1,4 @@
-"""Labelled images to train and to measure with: scikit-learn's digits, which need no file, and MNIST."""
+"""Labelled images to train and to measure with: scikit-learn's digits, which need no file, MNIST, and CIFAR-10."""
 
 import gzip
 import hashlib
@@ -55,6 +55,10 @@ class Dataset:
         0 to classes - 1.
     image_shape : tuple of int
         (rows, columns); pixels are in row order.
+    channels : int
+        Colours of a place, which stand together: as neurons on a grid are addressed.
+    remark : str
+        What a figure that is measured with these images should say.
     """
 
     name: str
@@ -63,12 +67,14 @@ class Dataset:
     test_images: ImageArray
     test_labels: IntArray
     image_shape: tuple[int, int]
+    channels: int = 1
+    remark: str = ""
     digest: str = field(init=False)
     """sha256 over all images and labels, in the order of the fields."""
 
     def __post_init__(self) -> None:
         problems = Problems(f"dataset {self.name!r}")
-        pixels = self.image_shape[0] * self.image_shape[1]
+        pixels = self.pixels
         digest = hashlib.sha256()
         for part in ("train", "test"):
             images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
@@ -87,8 +93,8 @@ class Dataset:
 
     @property
     def pixels(self) -> int:
-        """Pixels of one image."""
-        return self.image_shape[0] * self.image_shape[1]
+        """Values of one image, one for each colour of each place."""
+        return self.image_shape[0] * self.image_shape[1] * self.channels
 
     @property
     def classes(self) -> int:
@@ -131,7 +137,7 @@ def mnist(folder: str | Path | None = None) -> Dataset:
     if folder is None and data:
         folder = Path(data) / "mnist"
     if folder is None:
-        folder = _cache_folder() / "mnist"
+        folder = cache_folder() / "mnist"
         for name in _MNIST_FILES:
             _download(name, folder)
     problems = Problems(f"MNIST in {folder}")
@@ -148,7 +154,13 @@ def mnist(folder: str | Path | None = None) -> Dataset:
     )
 
 
-DATASETS: dict[str, Callable[[], Dataset]] = {"digits": digits, "mnist": mnist}
+def _cifar10() -> Dataset:
+    from .cifar10 import cifar10
+
+    return cifar10()
+
+
+DATASETS: dict[str, Callable[[], Dataset]] = {"digits": digits, "mnist": mnist, "cifar10": _cifar10}
 """The datasets by name."""
 
 
@@ -159,7 +171,7 @@ def load_dataset(name: str) -> Dataset:
     return DATASETS[name]()
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
     """Where downloads are kept: the folder `hillock` in XDG_CACHE_HOME, or in ~/.cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hillock"
 
@@ -206,7 +218,7 @@ def _download(name: str, folder: Path) -> None:
     problems = Problems(f"download of {name}")
     for source in MNIST_SOURCES:
         try:
-            content = _fetch(source + name, name)
+            content = fetch(source + name, name)
         except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
             problems.require(False, f"{source + name}: {error}")
             continue
@@ -218,7 +230,7 @@ def _download(name: str, folder: Path) -> None:
     problems.raise_any()
 
 
-def _fetch(url: str, name: str) -> bytes:
+def fetch(url: str, name: str) -> bytes:
     """The content at `url`, with a progress bar."""
     from rich.progress import wrap_file
 

@@ -5,6 +5,7 @@ all of its values exactly, and in 32-bit floats otherwise. Equal networks are eq
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,29 @@ from hillock.sim.network_file import pack_array, read_archive, unpack_array, wri
 
 from .float_network import FloatArray, FloatLayer, FloatNetwork
 
-__all__ = ["load_float", "save_float"]
+__all__ = ["load_float", "save_float", "stored"]
 
 _HEAD = "network.json"
 _FORMAT = "hillock float network"
 _VERSION = 1
 _KINDS = {kind.kind: kind for kind in (Dense, Convolution, TransposedConvolution)}
+
+
+def stored(network: FloatNetwork) -> FloatNetwork:
+    """The network as it comes back from a file: its values rounded to 32-bit floats."""
+
+    def rounded(values: FloatArray) -> FloatArray:
+        return values.astype(np.float32).astype(np.float64)
+
+    def part(connection: Connection) -> Connection:
+        synapses = connection.synapses
+        return replace(connection, synapses=replace(synapses, weights=rounded(synapses.weights)))
+
+    layers = tuple(
+        replace(layer, connections=tuple(map(part, layer.connections)), biases=rounded(layer.biases))
+        for layer in network.layers
+    )
+    return replace(network, layers=layers)
 
 
 def save_float(network: FloatNetwork, path: str | Path) -> None:

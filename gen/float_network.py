@@ -22,9 +22,12 @@ from hillock.sim.synapses import Pair, frozen
 
 from .datasets import ImageArray
 
-__all__ = ["FloatArray", "FloatLayer", "FloatNetwork"]
+__all__ = ["ENCODER", "FloatArray", "FloatLayer", "FloatNetwork", "bias_grid", "bring"]
 
 FloatArray = NDArray[np.float64]
+
+ENCODER = "encoder"
+"""Name of the rate encoder, the layer that quantisation puts before the others."""
 
 _CHUNK = 250
 """Images that are calculated at once where only the last layer is wanted."""
@@ -35,7 +38,7 @@ class FloatLayer:
     """a = max(0, the sum of what the connections bring + biases); without the max where not `rectified`.
 
     The connections are those of the integer network, with float weights: a pool is a sum, so an average has its
-    division in the weights. `biases` [channels].
+    division in the weights. `biases` [channels], or [neurons] by address where they differ from place to place.
     """
 
     name: str
@@ -79,10 +82,8 @@ class FloatNetwork:
         for layer in self.layers:
             total = np.zeros((len(images), layer.shape.height, layer.shape.width, layer.shape.channels))
             for connection in layer.connections:
-                grid = _pool(values[connection.source], shapes[connection.source], connection.pool)
-                _add(connection.synapses, grid, total)
-            total += layer.biases
-            result = total.reshape(len(images), -1)
+                bring(connection, values[connection.source], shapes[connection.source], total)
+            result = (total + bias_grid(layer.biases, layer.shape)).reshape(len(images), -1)
             values[layer.name] = np.maximum(result, 0) if layer.rectified else result
             shapes[layer.name] = layer.shape
         return [values[layer.name] for layer in self.layers]
@@ -100,10 +101,11 @@ class FloatNetwork:
 
 def _check(layer: FloatLayer, before: dict[str, Shape], problems: Problems) -> None:
     about = f"layer {layer.name!r}: "
-    wanted = (layer.shape.channels,)
+    wanted = sorted({(layer.shape.channels,), (layer.shape.neurons,)})
     problems.require(
-        layer.biases.shape == wanted,
-        f"{about}biases must have shape {wanted}, one for each channel, not {layer.biases.shape}",
+        layer.biases.shape in wanted,
+        f"{about}biases must have shape {' or '.join(map(str, wanted))}, one for each channel or neuron, not "
+        f"{layer.biases.shape}",
     )
     problems.require(layer.connections, f"{about}it has no connection, so nothing ever reaches it")
     finite = np.isfinite(layer.biases).all()
@@ -123,6 +125,18 @@ def _check(layer: FloatLayer, before: dict[str, Shape], problems: Problems) -> N
         ):
             connection.synapses.check(pooled(source, connection.pool), layer.shape, what, problems)
     problems.require(finite, f"{about}every weight and bias must be finite: the training diverged")
+
+
+def bias_grid(biases: FloatArray, shape: Shape) -> FloatArray:
+    """Biases [channels] or [neurons], to be broadcast over [rows, columns, channels]."""
+    if biases.size == shape.channels:
+        return biases
+    return biases.reshape(shape.height, shape.width, shape.channels)
+
+
+def bring(connection: Connection, values: FloatArray, source: Shape, total: FloatArray) -> None:
+    """Add to `total` [images, rows, columns, channels] what a connection makes of `values` [images, neurons]."""
+    _add(connection.synapses, _pool(values, source, connection.pool), total)
 
 
 def _pool(values: FloatArray, shape: Shape, pool: Pair) -> FloatArray:

@@ -1,6 +1,6 @@
 """What layers cost on one core of any width: the core, what it takes of an FPGA, and its cycles in a recording."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -76,10 +76,11 @@ class GroupCosts:
     ----------
     network : Network
     traces : recorded inferences, at least one, which follow each other at once
+    relays : names of the layers that a plan has only where it is cut before them
     """
 
-    def __init__(self, network: Network, traces: Sequence[Trace]):
-        self.network = network
+    def __init__(self, network: Network, traces: Sequence[Trace], relays: Collection[str] = ()):
+        self.network, self._relays = network, relays
         self._recording = Recording(network, traces)
         self.group = cache(self._group)
         self.at = cache(self._at)
@@ -161,7 +162,8 @@ class GroupCosts:
     def _make_part(self, first: int, last: int) -> "_Part | None":
         cuts = [cut for cut in (first, last) if 0 < cut < len(self.network.layers)]
         try:
-            return _Part(partition(self.network, cuts)[1 if first else 0], passes_on=last < len(self.network.layers))
+            part = partition(self.network, cuts)[1 if first else 0]
+            return _Part(part, self._relays, passes_on=last < len(self.network.layers))
         except HillockError:
             return None
 
@@ -172,7 +174,7 @@ class GroupCosts:
 class _Part:
     """A part of a network, and the cores that can run it."""
 
-    def __init__(self, network: Network, *, passes_on: bool):
+    def __init__(self, network: Network, relays: Collection[str], *, passes_on: bool):
         self.network = network
         self._banks = 2 if network.image_input else 1
         listeners = {
@@ -180,6 +182,10 @@ class _Part:
             for layer, saturates in zip(network.layers, may_saturate(network), strict=True)
             for connection in layer.connections
             if saturates
+        }
+        # Without a relay, who listens to it listens to its source.
+        listeners |= {
+            layer.connections[0].source for layer in network.layers if layer.name in relays and layer.name in listeners
         }
         self.must_ascend = [layer.name in listeners for layer in network.layers]
         self.must_ascend[-1] |= passes_on

@@ -17,8 +17,12 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network and what was measured when it was made; accuracies are None where nothing is decided."""
+    """A trained network, where it lies, and what was measured when it was made.
 
+    Accuracies are None where nothing is decided.
+    """
+
+    folder: Path
     network: Network
     dataset: str
     float_accuracy: float | None
@@ -26,9 +30,9 @@ class Model:
 
 
 def load_model(name: str) -> Model:
-    """The model called `name` in `MODELS`, or in the folder `name`; a `HillockError` says what there is."""
-    folder = Path(name) if Path(name).is_dir() else MODELS / name
-    if not (folder / "model.json").is_file():
+    """The model in the folder `name`, or the one called `name` in `MODELS`; a `HillockError` says what there is."""
+    folder = next((path for path in (Path(name), MODELS / name) if (path / "model.json").is_file()), None)
+    if folder is None:
         known = sorted(path.parent.name for path in MODELS.glob("*/model.json"))
         close = get_close_matches(name, known, 1)
         meant = f"; did you mean {close[0]!r}?" if close else ""
@@ -44,4 +48,4 @@ def load_model(name: str) -> Model:
         raise HillockError(
             f"{path}: it must be what `train` writes ({type(error).__name__}: {error}): train the model again"
         ) from None
-    return Model(network, dataset, *figures)
+    return Model(folder, network, dataset, *figures)

@@ -81,7 +81,8 @@ def _crossings(network: Network, cut: int) -> list[str]:
     if len(takers) != 1:
         texts.append(
             f"layer {before.name!r}: its events are taken {len(takers)} times over the cut before {after.name!r}, by "
-            f"{', '.join(map(repr, takers)) or 'nothing'}, and must be taken once: cut elsewhere"
+            f"{', '.join(map(repr, takers)) or 'nothing'}, and must be taken once: "
+            f"{'let a relay take them (relays.with_relays), or ' if takers else ''}cut elsewhere"
         )
     if not before.fires:
         texts.append(f"layer {before.name!r}: it never fires, so nothing would pass the cut before {after.name!r}")

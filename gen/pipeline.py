@@ -17,13 +17,14 @@ from .image import bus_writes, encode, memory_init
 from .layouts import ACTIVITY, Activity, Layouts
 from .mapping import Placement, fit, place
 from .partition import partition
+from .relays import with_relays
 
 __all__ = ["PipelinePlacement", "part_activity", "place_pipeline"]
 
 
 @dataclass(frozen=True, eq=False)
 class PipelinePlacement:
-    """A network, and the placement of each of its parts on a core of its own."""
+    """A network, relays included, and the placement of each of its parts on a core of its own."""
 
     network: Network
     cores: tuple[Placement, ...]
@@ -61,7 +62,7 @@ def place_pipeline(
     activity: Activity = ACTIVITY,
     **sizes: int,
 ) -> PipelinePlacement:
-    """Place `network` on the smallest cores that hold its parts.
+    """Place `network`, with a relay behind each cut that needs one, on the smallest cores that hold its parts.
 
     Parameters
     ----------
@@ -73,6 +74,7 @@ def place_pipeline(
     Raises a `HillockError` for what cannot be cut or placed.
     """
     cores = []
+    network, cuts = with_relays(network, cuts)
     parts = partition(network, cuts)
     names = [layer.name for layer in network.layers]
     unknown = sorted(set(layouts or {}) - set(names))

@@ -1,4 +1,4 @@
-"""A plan for a board, as tables for a terminal of 80 columns and as plain values."""
+"""A plan for a board, as a table for a terminal of 80 columns and as plain values."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ from rich.table import Table
 
 from .planner import PlanChoice, shares
 from .resources import Resources
+from .words import of
 
-__all__ = ["plan_dict", "plan_tables"]
+__all__ = ["plan_dict", "plan_table"]
 
 
 def plan_dict(choice: PlanChoice) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def plan_dict(choice: PlanChoice) -> dict[str, Any]:
     }
 
 
-def plan_tables(choice: PlanChoice) -> list[Table]:
+def plan_table(choice: PlanChoice) -> Table:
     """The cores, and what the plan takes of the board."""
     plan = plan_dict(choice)
     cores = Table(
@@ -49,14 +50,14 @@ def plan_tables(choice: PlanChoice) -> list[Table]:
         box=box.SIMPLE,
         pad_edge=False,
         caption=f"First image {plan['cycles_first_image']:,} cycles, then one every {plan['interval']:,.0f}, lane "
-        f"utilization {plan['lane_utilization']:.3f}: exact for the {plan['images_recorded']} recorded images.\n"
+        f"utilization {plan['lane_utilization']:.3f}: exact for {of(plan['images_recorded'], 'recorded image')}.\n"
         f"{plan['images_per_second']:,.1f} images a second at {plan['clock']:g} MHz; clock and resources are "
         f"estimates.\nLimit: {plan['limits']}.",
         caption_justify="left",
     )
-    for heading in ("core", "layers"):
-        cores.add_column(heading)
-    for heading in ("lanes", "LUTs", "flip-flops", "block RAMs", "multipliers"):
+    cores.add_column("core")
+    cores.add_column("layers", overflow="fold")
+    for heading in ("lanes", "LUTs", "flip-\nflops", "block\nRAMs", "multi-\npliers"):
         cores.add_column(heading, justify="right")
     for number, core in enumerate(plan["cores"]):
         counts = (f"{value:,}" for value in core["resources"].values())
@@ -66,4 +67,4 @@ def plan_tables(choice: PlanChoice) -> list[Table]:
     cores.add_row(
         "", "all, of what may be used", str(plan["lanes"]), *(f"{n:,}\nof {there:,}" for _, n, there in taken)
     )
-    return [cores]
+    return cores

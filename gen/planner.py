@@ -11,10 +11,10 @@ from hillock.sim.timing import Timeline, time_inferences
 from .boards import Board
 from .group_costs import GroupCosts
 from .layer_costs import MAX_LANES as LANES_OF_CORE
-from .partition import cuts_allowed
 from .pipeline import PipelinePlacement, place_pipeline
 from .plan_search import Candidate, Goal, candidates, estimate
-from .resources import Resources
+from .relays import cuts_with_relays, relayed_trace, with_relays
+from .resources import Resources, predict
 from .words import of
 
 __all__ = ["MAX_CORES", "MAX_LANES", "SHARE", "Goal", "PlanChoice", "choose_plan", "shares"]
@@ -103,7 +103,8 @@ def choose_plan(
     """The best plan for `network` on `board`, for recorded inferences that follow each other over and over.
 
     Every way to cut is tried, with the widths of the cores that may be the best (`plan_search`). Of those that fit on
-    the board, the ones that are best by an estimate are timed exactly.
+    the board, the ones that are best by an estimate are timed exactly. The estimate has a relay wherever a cut would
+    need one, and the plan where it is cut.
 
     Parameters
     ----------
@@ -114,7 +115,9 @@ def choose_plan(
     """
     _check(network, traces, cores, lanes)
     streamed = [*traces, traces[0]]
-    costs = GroupCosts(network, streamed)
+    relayed, _ = with_relays(network, cuts_with_relays(network))
+    relays = {layer.name for layer in relayed.layers} - {layer.name for layer in network.layers}
+    costs = GroupCosts(relayed, [relayed_trace(trace, relayed) for trace in streamed], relays)
     found = candidates(costs, cores, lanes)
     cycles = dict(zip(found, estimate(found, network.timesteps).tolist(), strict=True))
     fitting = [plan for plan in found if not _short(plan.resources, board)]
@@ -123,16 +126,26 @@ def choose_plan(
     fitting.sort(key=lambda plan: plan.cost(cycles[plan], goal))
     timed: list[tuple[float, Candidate, PipelinePlacement, list[Timeline]]] = []
     for plan in _worth_timing(fitting, cycles, goal):
-        placement = place_pipeline(network, plan.bounds[1:-1], plan.lanes_of_cores, layouts=plan.layouts)
-        timelines = time_inferences(placement.pipeline, streamed)
+        placement = _placed(network, relayed, plan)
+        timelines = time_inferences(placement.pipeline, [relayed_trace(one, placement.network) for one in streamed])
         interval = (timelines[-1].decision - timelines[0].decision) / len(traces)
         timed.append((plan.cost(interval, goal), plan, placement, timelines))
     least = min(cost for cost, *_ in timed)
     alike = [entry for entry in timed if entry[0] <= least * (1 + ALIKE)]
     _, best, placement, timelines = min(alike, key=lambda entry: (entry[1].resources.lut, entry[0]))
-    resources = tuple(group.resources for group in best.groups)
-    limits = _limits(network, best, found, cycles, costs, board, lanes, goal)
+    resources = tuple(predict(config) for config in placement.configs)
+    limits = _limits(best, placement, found, cycles, costs, board, lanes, goal)
+    streamed = [relayed_trace(trace, placement.network) for trace in streamed]
     return PlanChoice(placement, board, goal, resources, streamed, timelines, limits)
+
+
+def _placed(network: Network, relayed: Network, plan: Candidate) -> PipelinePlacement:
+    """A plan for `relayed`, without the relays that are behind no cut."""
+    own = [layer.name for layer in network.layers]
+    cuts = [sum(layer.name in own for layer in relayed.layers[:bound]) for bound in plan.bounds[1:-1]]
+    kept = {layer.name for layer in with_relays(network, cuts)[0].layers}
+    layouts = {name: layout for name, layout in plan.layouts.items() if name in kept}
+    return place_pipeline(network, cuts, plan.lanes_of_cores, layouts=layouts)
 
 
 def shares(resources: Resources, board: Board) -> list[tuple[str, int, int]]:
@@ -154,7 +167,7 @@ def _check(network: Network, traces: Sequence[Trace], cores: tuple[int, int], la
             f"{what} must be from 1 to {most}, the smaller number first, not from {low} to {high}",
         )
     if not problems.texts:
-        parts = len(cuts_allowed(network)) + 1
+        parts = len(cuts_with_relays(network)) + 1
         problems.require(
             cores[0] <= parts,
             f"{cores[0]} cores are asked for, and it can be cut into {of(parts, 'part')} at most: {_where(network)}",
@@ -166,7 +179,7 @@ def _check(network: Network, traces: Sequence[Trace], cores: tuple[int, int], la
 
 
 def _where(network: Network) -> str:
-    names = ", ".join(repr(network.layers[cut].name) for cut in cuts_allowed(network))
+    names = ", ".join(repr(network.layers[cut].name) for cut in cuts_with_relays(network))
     return f"a core may begin with {names}" if names else "no layer may begin a core, since events pass all of them"
 
 
@@ -206,16 +219,17 @@ def _misfit(
         for layer in network.layers
     }
     largest = max(counts, key=lambda name: counts[name])
+    fewer = "allow fewer lanes or cores, " if lanes[0] > 1 or cores[0] > 1 else ""
     return (
         f"{head}: no plan of {asked} fits; the smallest needs {_missing(tightest.resources, board)}. Layer {largest!r} "
-        f"has most weights, {counts[largest]:,} of {network.weight_bits} bits: use fewer bits, make it smaller, or "
-        f"take a larger board"
+        f"has most weights, {counts[largest]:,} of {network.weight_bits} bits: {fewer}use fewer bits, make it "
+        f"smaller, or take a larger board"
     )
 
 
 def _limits(
-    network: Network,
     best: Candidate,
+    placement: PipelinePlacement,
     found: list[Candidate],
     cycles: dict[Candidate, float],
     costs: GroupCosts,
@@ -226,7 +240,7 @@ def _limits(
     """Why the plan is not faster."""
     at = max(range(len(best.groups)), key=lambda core: best.groups[core].cycles)
     first, last = best.bounds[at : at + 2]
-    names = ", ".join(layer.name for layer in network.layers[first:last])
+    names = ", ".join(layer.name for layer in placement.cores[at].network.layers)
     slowest = f"core {at} ({names}), {best.groups[at].lanes} lanes, is the slowest"
     if goal is Goal.EFFICIENCY:
         return f"{slowest}; with more lanes, or fewer, they would be used less"
@@ -236,4 +250,6 @@ def _limits(
         return f"{slowest}; the nearest plan that is faster needs {_missing(nearest.resources, board)}"
     if any(group.lanes > best.groups[at].lanes for group in costs.group(first, last)):
         return f"{slowest}; no more than {lanes[1]} lanes are allowed"
+    if best.groups[at].lanes == LANES_OF_CORE:
+        return f"{slowest}; no core has more lanes"
     return f"{slowest}; more lanes would not make it faster"

@@ -1,14 +1,22 @@
 """What quantisation did to a network: everything that rounding and widths changed, layer by layer."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.table import Table
 
+from hillock.hw.problems import Problems
+from hillock.sim.batch import run_batch
 from hillock.sim.bounds import Bounds
+from hillock.sim.network import Decision, IntArray, Network
 
-__all__ = ["LayerReport", "QuantizationReport"]
+from .datasets import ImageArray
+from .float_network import FloatNetwork
+
+__all__ = ["Accuracy", "LayerReport", "QuantizationReport"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +60,24 @@ class LayerReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """Of `images` labelled images, the share that the float network has right, and the integer one after all timesteps.
+
+    `by_timestep` is that of the integer network, had it ended after each timestep.
+    """
+
+    images: int
+    before: float
+    after: float
+    by_timestep: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class QuantizationReport:
-    """What quantisation changed, layer by layer, and whether potentials may saturate."""
+    """What quantisation changed, layer by layer, and whether potentials may saturate.
+
+    `accuracy` is None as long as it has not been measured: `measured` gives a report that has it.
+    """
 
     network: str
     weight_bits: int
@@ -61,6 +85,39 @@ class QuantizationReport:
     fraction_bits: int
     timesteps: int
     layers: tuple[LayerReport, ...]
+    accuracy: Accuracy | None = None
+
+    def measured(
+        self,
+        before: FloatNetwork,
+        after: Network,
+        images: ImageArray,
+        labels: IntArray,
+        progress: Callable[[int], None] | None = None,
+    ) -> "QuantizationReport":
+        """This report with the accuracy of both networks on `images` [n, pixels]; `progress` is told of images done.
+
+        Raises `HillockError` for labels that are not one for each image, and for a network that decides nothing.
+        """
+        problems = Problems(f"accuracy of {self.network!r}")
+        problems.require(
+            len(images) and labels.shape == (len(images),),
+            f"labels must have shape ({len(images)},), one for each image and one at least, not {labels.shape}",
+        )
+        problems.require(
+            after.decision is not Decision.NONE,
+            "the network must decide between classes, and its decision is none: compare its outputs instead",
+        )
+        problems.raise_any()
+        decisions_at = run_batch(after, images.astype(np.int64), progress).decisions_at
+        by_timestep = [round(float(right), 6) for right in (decisions_at == labels[:, None]).mean(axis=0)]
+        accuracy = Accuracy(
+            images=len(images),
+            before=round(float((before.decisions(images) == labels).mean()), 6),
+            after=by_timestep[-1],
+            by_timestep=tuple(by_timestep),
+        )
+        return replace(self, accuracy=accuracy)
 
     def as_dict(self) -> dict[str, Any]:
         """All fields by name, as JSON knows them."""
@@ -72,7 +129,12 @@ class QuantizationReport:
             f"{self.network}: {self.weight_bits}-bit weights, {self.potential_bits}-bit potentials of which "
             f"{self.fraction_bits} are fraction, T = {self.timesteps}"
         )
-        table = Table(title=title, box=box.SIMPLE, pad_edge=False)
+        known = self.accuracy
+        caption = None
+        if known:
+            shares = f"{100 * known.before:.2f} % before, {100 * known.after:.2f} % after"
+            caption = f"accuracy on {known.images:,} images: {shares}"
+        table = Table(title=title, caption=caption, box=box.SIMPLE, pad_edge=False)
         table.add_column("layer")
         for heading in ("weight error", "bias error", "threshold", "potential"):
             table.add_column(heading, justify="right")

@@ -12,13 +12,10 @@ from hillock.sim.network import INPUT, Connection, Decision, Dense, IntArray, La
 from hillock.sim.network_rules import MAX_TIMESTEPS
 
 from .convert import SpikingLayer, SpikingNetwork
+from .float_network import ENCODER
 from .quantization_report import LayerReport, QuantizationReport
 
-__all__ = ["ENCODER", "quantize"]
-
-ENCODER = "encoder"
-"""Name of the first layer, the rate encoder. Its threshold is `PIXEL_MAX`: after so many timesteps its counts equal the
-pixels."""
+__all__ = ["quantize"]
 
 _WIDEST = 32
 """Bits of the widest potential."""
@@ -36,6 +33,8 @@ def quantize(
     decision: Decision = Decision.COUNT,
 ) -> tuple[Network, QuantizationReport]:
     """The integer Network, with a rate encoder as its first layer, and the report.
+
+    The threshold of the encoder is `PIXEL_MAX`: after so many timesteps its counts equal the pixels.
 
     Each layer has its own scale Delta, shared by its connections, which makes `weight_percentile` of its absolute
     weights span the weight range -(2^(b-1) - 1) .. 2^(b-1) - 1; weights beyond are saturated to it. With rint to the

@@ -1,43 +1,12 @@
-"""How the networks that come with the project are built and trained: plain data, which `model.json` records."""
+"""How the networks that come with the project are trained: plain data, which `model.json` records."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from hillock.sim.network import INPUT
-
 from .convert import DEFAULT_PERCENTILE
+from .layer_plans import LayerPlan, autoencoder, dense, net_1, net_2, net_3, residual, resnet_20
 
-__all__ = ["RECIPES", "Branch", "Conversion", "LayerPlan", "Recipe"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Branch:
-    """What leads from `source`, averaged over squares of `pool` places, to a layer.
-
-    "identity" adds the source as it is, with nothing to train. With `batch_norm`, which is folded into the weights
-    after training, the branch has no bias of its own. Kernels, strides and paddings are square, as torch takes them.
-    """
-
-    source: str = INPUT
-    kind: Literal["dense", "convolution", "transposed_convolution", "identity"] = "dense"
-    pool: int = 1
-    kernel: int = 1
-    stride: int = 1
-    padding: int = 0
-    output_padding: int = 0
-    groups: int = 1
-    batch_norm: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerPlan:
-    """A layer of `channels`: the sum of its branches, ReLU unless not `rectified`, and `dropout` while training."""
-
-    name: str
-    channels: int
-    branches: tuple[Branch, ...]
-    rectified: bool = True
-    dropout: float = 0.0
+__all__ = ["RECIPES", "Conversion", "Recipe"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +29,9 @@ class Recipe:
 
     AdamW with a one-cycle learning rate (`learning_rate` is its peak) and, to tell classes apart, cross-entropy with
     `label_smoothing`; to give back the image, the mean squared error. `shift` moves each training image by up to so
-    many pixels, anew in every epoch. With `half` the trained values are rounded to 16-bit floats, for a small file.
+    many pixels, anew in every epoch, and `flip` turns every other one round. `brief` calculates in 16-bit floats
+    (bfloat16) what a convolution or a dense layer does while it is trained. With `half` the trained values are rounded
+    to 16-bit floats, for a small file. Scores are of the first `test_images` test images, or all (None).
     """
 
     dataset: str
@@ -73,81 +44,12 @@ class Recipe:
     label_smoothing: float = 0.0
     input_dropout: float = 0.0
     shift: int = 0
+    flip: bool = False
+    brief: bool = False
+    test_images: int | None = None
     seed: int = 0
     half: bool = False
     conversion: Conversion = Conversion()
-
-
-def _dense(hidden: int, dropout: float = 0.0) -> tuple[LayerPlan, ...]:
-    return (
-        LayerPlan(name="hidden", channels=hidden, branches=(Branch(),), dropout=dropout),
-        LayerPlan(name="output", channels=10, branches=(Branch(source="hidden"),), rectified=False),
-    )
-
-
-def _net_1(pool: int) -> tuple[LayerPlan, ...]:
-    """3C20-5C50-FC50-FC10 (Hwang et al. 2021), without padding, each convolution followed by a pool."""
-    return (
-        LayerPlan(name="conv1", channels=20, branches=(Branch(kind="convolution", kernel=3),)),
-        LayerPlan(
-            name="conv2", channels=50, branches=(Branch(source="conv1", kind="convolution", kernel=5, pool=pool),)
-        ),
-        LayerPlan(name="dense", channels=50, branches=(Branch(source="conv2", pool=pool),), dropout=0.5),
-        LayerPlan(name="output", channels=10, branches=(Branch(source="dense"),), rectified=False),
-    )
-
-
-def _residual(channels: int = 8) -> tuple[LayerPlan, ...]:
-    """A stem, two residual blocks of which the second halves the grid and doubles the channels, and an average."""
-
-    def convolution(source: str, kernel: int = 3, stride: int = 1, groups: int = 1) -> Branch:
-        padding = kernel // 2
-        return Branch(
-            source=source,
-            kind="convolution",
-            kernel=kernel,
-            stride=stride,
-            padding=padding,
-            groups=groups,
-            batch_norm=True,
-        )
-
-    return (
-        LayerPlan(name="stem", channels=channels, branches=(convolution(INPUT),)),
-        LayerPlan(name="block1a", channels=channels, branches=(convolution("stem"),)),
-        LayerPlan(
-            name="block1b", channels=channels, branches=(convolution("block1a"), Branch(source="stem", kind="identity"))
-        ),
-        LayerPlan(name="block2a", channels=channels, branches=(convolution("block1b", stride=2, groups=channels),)),
-        LayerPlan(
-            name="block2b",
-            channels=2 * channels,
-            branches=(convolution("block2a"), convolution("block1b", kernel=1, stride=2)),
-        ),
-        LayerPlan(name="output", channels=10, branches=(Branch(source="block2b", pool=4),), rectified=False),
-    )
-
-
-def _autoencoder(channels: int = 8, code: int = 8) -> tuple[LayerPlan, ...]:
-    """8x8 pixels to a code of 2x2 places, and back."""
-
-    def layer(name: str, source: str, channels: int, back: bool, rectified: bool = True) -> LayerPlan:
-        branch = Branch(
-            source=source,
-            kind="transposed_convolution" if back else "convolution",
-            kernel=3,
-            stride=2,
-            padding=1,
-            output_padding=1 if back else 0,
-        )
-        return LayerPlan(name=name, channels=channels, branches=(branch,), rectified=rectified)
-
-    return (
-        layer("encode1", INPUT, channels, back=False),
-        layer("encode2", "encode1", code, back=False),
-        layer("decode1", "encode2", channels, back=True),
-        layer("decode2", "decode1", 1, back=True, rectified=False),
-    )
 
 
 # Chosen on training images that were held out, never on the test images. Their accuracies, float / integer, in %:
@@ -160,7 +62,7 @@ def _autoencoder(channels: int = 8, code: int = 8) -> tuple[LayerPlan, ...]:
 RECIPES = {
     "digits": Recipe(
         dataset="digits",
-        layers=_dense(128, dropout=0.2),
+        layers=dense(128, dropout=0.2),
         epochs=300,
         batch=64,
         learning_rate=4e-3,
@@ -171,7 +73,7 @@ RECIPES = {
     ),
     "mnist": Recipe(
         dataset="mnist",
-        layers=_dense(128),
+        layers=dense(128),
         epochs=30,
         batch=128,
         learning_rate=5e-3,
@@ -182,7 +84,7 @@ RECIPES = {
     ),
     "net1-c": Recipe(
         dataset="mnist",
-        layers=_net_1(pool=2),
+        layers=net_1(pool=2),
         epochs=24,
         batch=128,
         learning_rate=5e-3,
@@ -193,7 +95,7 @@ RECIPES = {
     ),
     "net1-a": Recipe(
         dataset="mnist",
-        layers=_net_1(pool=1),
+        layers=net_1(pool=1),
         epochs=16,
         batch=128,
         learning_rate=3e-3,
@@ -205,7 +107,7 @@ RECIPES = {
     ),
     "digits-residual": Recipe(
         dataset="digits",
-        layers=_residual(),
+        layers=residual(),
         epochs=100,
         batch=64,
         learning_rate=2e-2,
@@ -216,13 +118,55 @@ RECIPES = {
     ),
     "digits-autoencoder": Recipe(
         dataset="digits",
-        layers=_autoencoder(),
+        layers=autoencoder(),
         goal="image",
         epochs=300,
         batch=64,
         learning_rate=1e-2,
         weight_decay=0.0,
         conversion=Conversion(output_activation=1.0),
+    ),
+    "net2": Recipe(
+        dataset="cifar10",
+        layers=net_2(),
+        epochs=20,
+        batch=128,
+        learning_rate=5e-3,
+        weight_decay=0.05,
+        label_smoothing=0.05,
+        shift=4,
+        flip=True,
+        brief=True,
+        half=True,
+        test_images=1000,
+        conversion=Conversion(images=500, percentile=99.9, timesteps=255),
+    ),
+    "net3": Recipe(
+        dataset="cifar10",
+        layers=net_3(),
+        goal="image",
+        epochs=15,
+        batch=128,
+        learning_rate=3e-3,
+        weight_decay=0.0,
+        flip=True,
+        brief=True,
+        test_images=200,
+        conversion=Conversion(images=500, percentile=99.9, output_activation=1.0, timesteps=255),
+    ),
+    "resnet20": Recipe(
+        dataset="cifar10",
+        layers=resnet_20(),
+        epochs=30,
+        batch=128,
+        learning_rate=1e-2,
+        weight_decay=0.05,
+        label_smoothing=0.05,
+        shift=4,
+        flip=True,
+        brief=True,
+        test_images=1000,
+        conversion=Conversion(images=1000, percentile=99.9, timesteps=255),
     ),
 }
 """The networks that can be trained, by name."""

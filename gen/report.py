@@ -106,7 +106,8 @@ def _pictures(result: Simulation) -> list[tuple[Markup, str]]:
         rates = sample.trace.counts / counted
         words = f"Output spikes in {of(counted, 'timestep')}, error {image_error(rates, sample.pixels):.4f}"
         shown.append((rates, f"Output {about} of the integer network, as spike counts", words))
-    return [(picture(values.reshape(shape), alt), words) for values, alt, words in shown]
+    grid = (*shape, result.dataset.channels)
+    return [(picture(values.reshape(grid), alt), words) for values, alt, words in shown]
 
 
 def _neurons_shown(result: Simulation) -> list[tuple[int, int]]:

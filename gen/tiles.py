@@ -19,14 +19,15 @@ MOST_CHANNELS = 16
 _LEVELS = 32
 """Shades of grey, black not counted. Places of one shade are one path, which keeps a page with many of them small."""
 
+_COLOURS = ("#f00", "#0f0", "#00f")
 _ACROSS = 8
 _PICTURE, _TILE = 10, 6  # how wide one may become, in letters
 _GAP = 1
 
 
 def picture(values: NDArray[Any], alt: str) -> Markup:
-    """One image [rows, columns] of values from 0 to 1."""
-    return _tiles(values[None], alt, _PICTURE)
+    """One image [rows, columns, channels] of values from 0 to 1; of three channels, in colour."""
+    return _tiles(values.transpose(2, 0, 1), alt, _PICTURE, colour=values.shape[2] == len(_COLOURS))
 
 
 def channels_shown(layer: Layer, figures: LayerTrace) -> IntArray:
@@ -52,19 +53,36 @@ def spike_map(layer: Layer, figures: LayerTrace) -> tuple[Markup, str]:
     return _tiles(values, f"Spikes by place. {words}, {int(counts.sum()):,} in all.", _TILE), words
 
 
-def _tiles(values: NDArray[Any], alt: str, widest: int) -> Markup:
-    """Pictures [n, rows, columns] of values from 0 to 1, beside and below one another."""
+def _tiles(values: NDArray[Any], alt: str, widest: int, *, colour: bool = False) -> Markup:
+    """Pictures [n, rows, columns] of values from 0 to 1, beside and below one another.
+
+    With `colour` they are the red, green and blue of one picture, whose light adds up.
+    """
     count, rows, columns = values.shape
+    if colour:
+        count = 1
     across = min(count, _ACROSS)
     step_x, step_y = columns + _GAP, rows + _GAP
     width, height = across * step_x - _GAP, -(-count // across) * step_y - _GAP
     corners = [(index % across * step_x, index // across * step_y) for index in range(count)]
-    levels = np.rint(values * _LEVELS).astype(int)
     ground = "".join(f"M{x} {y}h{columns}v{rows}h-{columns}z" for x, y in corners)
     paths = [f'<path class="ground" d="{ground}"/>']
+    if colour:
+        for fill, plane in zip(_COLOURS, values, strict=True):
+            light = "\n".join(_lit(plane[None], corners))
+            paths.append(f'<g style="fill: {fill}; mix-blend-mode: screen; isolation: isolate">\n{light}\n</g>')
+    else:
+        paths += _lit(values, corners)
+    head = Markup('<svg class="tiles" style="max-width: {}rem" role="img" viewBox="0 0 {} {}" aria-label="{}">\n')
+    return head.format(widest * across, width, height, alt) + Markup("\n".join(paths)) + Markup("\n</svg>")
+
+
+def _lit(values: NDArray[Any], corners: list[tuple[int, int]]) -> list[str]:
+    """A path for each shade of the pictures [n, rows, columns] at `corners`."""
+    levels = np.rint(values * _LEVELS).astype(int)
+    paths = []
     for level in np.unique(levels[levels > 0]).tolist():
         places = np.argwhere(levels == level).tolist()
         drawn = "".join(f"M{corners[n][0] + x} {corners[n][1] + y}h1v1h-1z" for n, y, x in places)
         paths.append(f'<path opacity="{level / _LEVELS:.2g}" d="{drawn}"/>')
-    head = Markup('<svg class="tiles" style="max-width: {}rem" role="img" viewBox="0 0 {} {}" aria-label="{}">\n')
-    return head.format(widest * across, width, height, alt) + Markup("\n".join(paths)) + Markup("\n</svg>")
+    return paths

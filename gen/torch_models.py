@@ -1,4 +1,4 @@
-"""The networks of the recipes as torch modules. The one module that cannot be imported without torch."""
+"""The networks of the recipes as torch modules. It cannot be imported without torch."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -20,7 +20,8 @@ from hillock.sim.network import (
 )
 
 from .float_network import FloatArray, FloatLayer, FloatNetwork
-from .recipes import Branch, LayerPlan, Recipe
+from .layer_plans import Branch, LayerPlan
+from .recipes import Recipe
 
 __all__ = ["ReluNetwork"]
 
@@ -100,15 +101,15 @@ class _BranchModule(nn.Module):
 
 
 class ReluNetwork(nn.Module):
-    """What a recipe describes: from images [images, rows, columns] of 0..1 to the last layer [images, neurons].
+    """What a recipe describes: from images [images, channels, rows, columns] of 0..1 to the last layer.
 
-    Neurons are in the order of their addresses.
+    That is [images, neurons], in the order of their addresses.
     """
 
-    def __init__(self, recipe: Recipe, image_shape: tuple[int, int]):
+    def __init__(self, recipe: Recipe, image: Shape):
         super().__init__()
         self.plans = recipe.layers
-        self.input = Shape(1, *image_shape)
+        self.input = image
         self.shapes = {INPUT: self.input}
         self.branches = nn.ModuleDict()
         self.dropouts = nn.ModuleDict({INPUT: nn.Dropout(recipe.input_dropout)})
@@ -121,7 +122,7 @@ class ReluNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:
-        values = {INPUT: self.dropouts[INPUT](images[:, None])}
+        values = {INPUT: self.dropouts[INPUT](images)}
         for plan, branches in self._layers():
             total = sum(branch(values[branch.branch.source]) for branch in branches)
             values[plan.name] = self.dropouts[plan.name](nn.functional.relu(total) if plan.rectified else total)

@@ -75,8 +75,8 @@ def train_model(
         epochs = bars.add_task(f"training {name}: epochs", total=recipe.epochs)
         trained = train_float(dataset, recipe, name, lambda done: bars.advance(epochs, done), checkpoint)
         network, report = convert(trained, dataset, recipe)
-        measured = bars.add_task(f"measuring {name}: images", total=len(dataset.test_images))
-        images = dataset.test_images.astype(np.int64)
+        images = dataset.test_images[: recipe.test_images].astype(np.int64)
+        measured = bars.add_task(f"measuring {name}: images", total=len(images))
         result = run_batch(network, images, lambda done: bars.advance(measured, done))
     record = {"command": command, "recipe": asdict(recipe), "torch": str(torch.__version__)}
     record |= _scores(dataset, recipe, trained, network, result) | {"quantization": report.as_dict()}
@@ -102,13 +102,14 @@ def convert(trained: FloatNetwork, dataset: Dataset, recipe: Recipe) -> tuple[Ne
 def _scores(
     dataset: Dataset, recipe: Recipe, trained: FloatNetwork, network: Network, result: BatchResult
 ) -> dict[str, Any]:
-    """What `model.json` says of the data, and of both networks on the test images."""
-    images = len(dataset.test_images)
+    """What `model.json` says of the data, and of both networks: the integer one on the images of `result` alone."""
+    images = len(result.decisions)
     outputs = trained.outputs(dataset.test_images)
     score = _class_scores if recipe.goal == "class" else _image_scores
     of_float, of_integer = score(dataset, outputs, network, result)
     return {
-        "data": {"name": dataset.name, "digest": dataset.digest, "test_images": images},
+        "data": {"name": dataset.name, "digest": dataset.digest, "test_images": images}
+        | ({"remark": dataset.remark} if dataset.remark else {}),
         "float": of_float,
         "integer": of_integer
         | {
@@ -129,11 +130,12 @@ def _class_scores(
     """How many images the float and the integer network have right."""
 
     def score(right: Any) -> dict[str, Any]:
-        return {"correct": int(right), "accuracy": round(int(right) / len(dataset.test_labels), 6)}
+        return {"correct": int(right.sum()), "accuracy": round(float(right.mean()), 6)}
 
-    by_timestep = (result.decisions_at == dataset.test_labels[:, None]).sum(axis=0)
-    return score((outputs.argmax(axis=1) == dataset.test_labels).sum()), (
-        score((result.decisions == dataset.test_labels).sum())
+    labels = dataset.test_labels[: len(result.decisions)]
+    by_timestep = (result.decisions_at == labels[:, None]).T
+    return score(outputs.argmax(axis=1) == dataset.test_labels), (
+        score(result.decisions == labels)
         | {"accuracy_by_timestep": [score(right)["accuracy"] for right in by_timestep]}
     )
 
@@ -146,7 +148,8 @@ def _image_scores(
     An image is 0..1, and so is a rate, the count of spikes over the timesteps in which it is counted; the outputs of
     the float network are clipped to that.
     """
-    wanted, given = dataset.test_images / 255, outputs.clip(0, 1)
+    images = len(result.counts)
+    wanted, given = dataset.test_images[:images] / 255, outputs[:images].clip(0, 1)
     rates = result.counts / (network.timesteps - network.delay)
 
     def error(values: FloatArray, others: FloatArray) -> float:

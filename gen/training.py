@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hillock.hw.problems import HillockError
+from hillock.sim.network import Shape
 from hillock.sim.network_file import write_file
 
 from .datasets import Dataset
@@ -52,7 +53,8 @@ def train_float(
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            training = _Training(ReluNetwork(recipe, dataset.image_shape), dataset, recipe)
+            image = Shape(dataset.channels, *dataset.image_shape)
+            training = _Training(ReluNetwork(recipe, image), dataset, recipe)
             if checkpoint is not None and training.resume(checkpoint):
                 on_epoch(training.epoch)
             while training.epoch < recipe.epochs:
@@ -71,12 +73,11 @@ class _Training:
     def __init__(self, net: "ReluNetwork", dataset: Dataset, recipe: Recipe):
         torch = import_torch()
         rows, columns = dataset.image_shape
-        padding = ((0, 0), (recipe.shift, recipe.shift), (recipe.shift, recipe.shift))
-        padded = np.pad(dataset.train_images.reshape(-1, rows, columns), padding)
+        padding = ((0, 0), (recipe.shift, recipe.shift), (recipe.shift, recipe.shift), (0, 0))
+        padded = np.pad(dataset.train_images.reshape(-1, rows, columns, dataset.channels), padding)
         self.net, self.recipe, self.epoch = net, recipe, 0
-        self.image_shape, self.row = dataset.image_shape, padded.shape[2]
-        self.window = torch.tensor((np.arange(rows)[:, None] * self.row + np.arange(columns)).reshape(1, -1))
-        self.images, self.labels = torch.tensor(padded.reshape(len(padded), -1)), torch.tensor(dataset.train_labels)
+        self.rows, self.columns = torch.arange(rows), torch.arange(columns)
+        self.images, self.labels = torch.tensor(padded), torch.tensor(dataset.train_labels)
         self.optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
         steps = recipe.epochs * -(-len(self.images) // recipe.batch)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, recipe.learning_rate, total_steps=steps)
@@ -87,19 +88,29 @@ class _Training:
     def train_epoch(self) -> None:
         torch = import_torch()
         for chosen in torch.randperm(len(self.images)).split(self.recipe.batch):
-            down, right = torch.randint(2 * self.recipe.shift + 1, (2, len(chosen), 1))
-            moved = self.images[chosen].gather(1, self.window + down * self.row + right).float() / 255
+            images = self._moved(chosen)
             self.optimizer.zero_grad()
-            self._loss(moved, self.labels[chosen]).backward()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.recipe.brief):
+                outputs = self.net(images).float()
+            self._loss(outputs, images, self.labels[chosen]).backward()
             self.optimizer.step()
             self.schedule.step()
         self.epoch += 1
 
-    def _loss(self, images: "Tensor", labels: "Tensor") -> Any:
-        outputs = self.net(images.reshape(-1, *self.image_shape))
+    def _moved(self, chosen: "Tensor") -> "Tensor":
+        """These training images [images, channels, rows, columns], each shifted and perhaps flipped."""
+        torch, recipe = import_torch(), self.recipe
+        down, right = torch.randint(2 * recipe.shift + 1, (2, len(chosen), 1))
+        rows, columns = self.rows + down, self.columns + right
+        if recipe.flip:
+            columns = torch.where(torch.rand(len(chosen), 1) < 0.5, columns, columns.flip(1))
+        moved: Tensor = self.images[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return moved.permute(0, 3, 1, 2) / 255
+
+    def _loss(self, outputs: "Tensor", images: "Tensor", labels: "Tensor") -> Any:
         if self.recipe.goal == "class":
             return self.cross_entropy(outputs, labels)
-        return import_torch().nn.functional.mse_loss(outputs, images)
+        return import_torch().nn.functional.mse_loss(outputs, images.permute(0, 2, 3, 1).flatten(1))
 
     def save(self, path: Path) -> None:
         torch, content = import_torch(), io.BytesIO()

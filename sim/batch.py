@@ -25,7 +25,7 @@ from .sums import Sums
 from .synapses import IntArray
 from .walk import Walk
 
-__all__ = ["BatchResult", "run_batch"]
+__all__ = ["Additions", "Batch", "BatchResult", "RunningLayer", "check_images", "run_batch"]
 
 CHUNK = 500
 """Images taken together at most."""
@@ -38,8 +38,10 @@ CACHE = 1 << 20
 class BatchResult:
     """`decisions[image]`, `counts[image, class]`, `spikes[image, timestep, layer]` (how many) and `sop[image, layer]`.
 
-    `decisions_at[image, timestep]` is what would be decided if that timestep were the last. In `in_order` images events
-    were added one by one somewhere.
+    `decisions_at[image, timestep]` is what would be decided if that timestep were the last, and `sop_at[image,
+    timestep, layer]` the synaptic operations of that timestep; those of static input are in the first. `output[image,
+    timestep, byte]` has the spikes of the last layer, those within the delay too, as `np.packbits` packs them. In
+    `in_order` images events were added one by one somewhere.
     """
 
     decisions: IntArray
@@ -47,6 +49,8 @@ class BatchResult:
     spikes: IntArray
     sop: IntArray
     decisions_at: IntArray
+    sop_at: IntArray
+    output: NDArray[np.uint8]
     in_order: int
 
 
@@ -64,17 +68,8 @@ def run_batch(
     told otherwise.
     """
     images = np.asarray(images)
-    if not (network.image_input or network.static_input):
-        raise HillockError(
-            f"network {network.name!r} takes events in every timestep: run_batch needs a network with image input or "
-            f"static input"
-        )
-    if images.ndim != 2 or images.shape[1] != network.inputs or not np.issubdtype(images.dtype, np.integer):
-        raise HillockError(f"images must be integers of shape (n, {network.inputs}), not {images.dtype} {images.shape}")
-    largest = PIXEL_MAX if network.image_input else min(network.largest_payload, PIXEL_MAX)
-    if images.size and (images.min() < 0 or images.max() > largest):
-        raise HillockError(f"pixels must be from 0 to {largest}, not {images.min()} to {images.max()}")
-    batch = _Batch(network)
+    check_images(network, images, "run_batch")
+    batch = Batch(network)
     chunks = [images[start : start + batch.chunk] for start in range(0, len(images), batch.chunk)]
     parts = []
     # One thread of BLAS in each of ours: elementwise work has as many cores as the products have.
@@ -85,12 +80,26 @@ def run_batch(
                 progress(len(part.decisions))
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("decisions", "counts", "spikes", "sop", "decisions_at")
+        for name in ("decisions", "counts", "spikes", "sop", "decisions_at", "sop_at", "output")
     }
     return BatchResult(**joined, in_order=sum(part.in_order for part in parts))
 
 
-class _Batch:
+def check_images(network: Network, images: NDArray[np.integer[Any]], who: str) -> None:
+    """Raise `HillockError` unless `network` can be run for `images` [n, inputs] by `who`."""
+    if not (network.image_input or network.static_input):
+        raise HillockError(
+            f"network {network.name!r} takes events in every timestep: {who} needs a network with image input or "
+            f"static input"
+        )
+    if images.ndim != 2 or images.shape[1] != network.inputs or not np.issubdtype(images.dtype, np.integer):
+        raise HillockError(f"images must be integers of shape (n, {network.inputs}), not {images.dtype} {images.shape}")
+    largest = PIXEL_MAX if network.image_input else min(network.largest_payload, PIXEL_MAX)
+    if images.size and (images.min() < 0 or images.max() > largest):
+        raise HillockError(f"pixels must be from 0 to {largest}, not {images.min()} to {images.max()}")
+
+
+class Batch:
     """What all chunks of images have in common."""
 
     def __init__(self, network: Network):
@@ -98,44 +107,66 @@ class _Batch:
         self.limited = may_saturate(network)
         self.sums = [[Sums(network, one, layer.shape) for one in layer.connections] for layer in network.layers]
         self.walks = [[Walk(network, one, layer.shape) for one in layer.connections] for layer in network.layers]
+        self.additions = [[Additions(one.fan_out) for one in some] for some in self.sums]
         widest = max([layer.neurons for layer in network.layers] + [one.work for some in self.sums for one in some])
         self.chunk = min(CHUNK, max(1, CACHE // widest))
 
     def run(self, images: NDArray[np.integer[Any]]) -> BatchResult:
         """All inferences of a chunk."""
         network, size = self.network, len(images)
-        running = [_Running(self, index, images) for index in range(len(network.layers))]
+        running = [RunningLayer(self, index, images) for index in range(len(network.layers))]
         last = running[-1]
         spikes = np.zeros((size, network.timesteps, len(running)), np.int64)
         counts = np.zeros((size, last.layer.neurons), np.int64)
         decisions_at = np.zeros((size, network.timesteps), np.int64)
+        sop_at = np.zeros((size, network.timesteps, len(running)), np.int64)
+        output = np.zeros((size, network.timesteps, -(-last.layer.neurons // 8)), np.uint8)
         for step in range(network.timesteps):
             events: dict[str, NDArray[np.uint8]] = {}
+            fired: dict[str, NDArray[np.bool_]] = {} if step else {INPUT: images > 0}
             for index, layer in enumerate(running):
-                fired, events[layer.layer.name] = layer.step(events)
-                spikes[:, step, index] = [np.count_nonzero(row) for row in fired]
+                name = layer.layer.name
+                fired[name], events[name] = layer.step(events)
+                spikes[:, step, index] = [np.count_nonzero(row) for row in fired[name]]
+                for connection, additions in zip(layer.layer.connections, self.additions[index], strict=True):
+                    if connection.source in fired:
+                        sop_at[:, step, index] += additions.of(fired[connection.source])
             if step >= network.delay:
-                counts += fired
+                counts += fired[last.layer.name]
             decisions_at[:, step] = _decisions(network, counts, last.potential)
+            output[:, step] = np.packbits(fired[last.layer.name], axis=1)
 
-        fired_in_all: dict[str, NDArray[Any]] = {INPUT: images > 0}
-        fired_in_all |= {layer.layer.name: layer.fired for layer in running}
-        sop = np.stack([layer.sop(fired_in_all) for layer in running], axis=1)
         in_order = np.any([layer.in_order for layer in running], axis=0)
-        return BatchResult(decisions_at[:, -1], counts, spikes, sop, decisions_at, int(in_order.sum()))
+        return BatchResult(
+            decisions_at[:, -1], counts, spikes, sop_at.sum(axis=1), decisions_at, sop_at, output, int(in_order.sum())
+        )
 
 
-class _Running:
+class Additions:
+    """How many weights the spikes of one timestep add, from the `fan_out` of each neuron of their source."""
+
+    def __init__(self, fan_out: IntArray):
+        # The fan-outs of a convolution have a large common divisor; without it, their sum fits in a short float.
+        self.unit = max(1, int(np.gcd.reduce(fan_out)))
+        kind = np.float32 if int(fan_out.sum()) // self.unit < 1 << 24 else np.float64
+        self.fan_out: NDArray[Any] = (fan_out // self.unit).astype(kind)
+
+    def of(self, fired: NDArray[np.bool_]) -> IntArray:
+        """For each row of `fired` [rows, neurons of the source]."""
+        total: NDArray[Any] = fired.view(np.uint8).astype(self.fan_out.dtype) @ self.fan_out
+        return total.astype(np.int64) * self.unit
+
+
+class RunningLayer:
     """A layer while the inferences of a chunk run; arrays are [images, neurons]."""
 
-    def __init__(self, batch: _Batch, index: int, images: NDArray[np.integer[Any]]):
+    def __init__(self, batch: Batch, index: int, images: NDArray[np.integer[Any]]):
         network, layer = batch.network, batch.network.layers[index]
         self.network, self.layer, self.limited = network, layer, batch.limited[index]
         self.walks = list(zip(layer.connections, batch.sums[index], batch.walks[index], strict=True))
         self.kind = _kind(network, batch.sums[index])
         self.grid = (layer.shape.height, layer.shape.width, layer.shape.channels)
         self.potential: NDArray[Any] = np.full((len(images), layer.neurons), layer.preload, self.kind)
-        self.fired = np.zeros((len(images), layer.neurons), np.int32)
         self.in_order = np.zeros(len(images), bool)
         current = np.broadcast_to(current_grid(layer), self.grid).reshape(1, -1)
         self.current: NDArray[Any] = (images if layer.current_from_image else current).astype(self.kind)
@@ -154,17 +185,9 @@ class _Running:
         if self.limited:
             np.clip(potential, *self.network.potential_range, out=potential)
         fired, self.potential = settle(layer, potential, self.network)
-        self.fired += fired
         if layer.graded:
             return fired, np.where(fired, potential >> self.network.fraction_bits, 0).astype(np.uint8)
         return fired, fired.view(np.uint8)
-
-    def sop(self, fired: dict[str, NDArray[Any]]) -> IntArray:
-        """Additions, from how often each neuron of every source fired."""
-        total = np.zeros(len(self.fired), np.int64)
-        for connection, sums, _ in self.walks:
-            total += fired[connection.source] @ sums.fan_out
-        return total
 
     def _added(self, values: NDArray[Any], sums: Sums, walk: Walk, events: NDArray[Any]) -> NDArray[Any]:
         """`values` with the events added; one by one for images in which their order could matter."""

@@ -1,7 +1,7 @@
 """Layers and connections that networks are often made of: what each is in terms of neurons and weights.
 
 The layers have no memory: they say of each timestep what its events amount to. Their sources are layers whose events
-carry 1, but for `add` and `identity`, where they may be graded.
+carry 1, but for `add`, `identity` and `relay`, where they may be graded.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from .layer import Connection, Layer, ResetMode
 from .synapses import Convolution, Pair, Shape
 
-__all__ = ["add", "and_", "iand", "identity", "max_pool"]
+__all__ = ["add", "and_", "iand", "identity", "max_pool", "relay"]
 
 
 def identity(channels: int, weight: int = 1) -> Convolution:
@@ -43,6 +43,12 @@ def and_(name: str, first: str, second: str, shape: Shape, *, fraction_bits: int
 def iand(name: str, residual: str, shortcut: str, shape: Shape, *, fraction_bits: int) -> Layer:
     """A spike where the shortcut fires and the residual branch does not (IAND)."""
     return _memoryless(name, shape, _both(residual, -1, shortcut, 1, shape), 1 << fraction_bits)
+
+
+def relay(name: str, source: str, shape: Shape, *, fraction_bits: int, graded: bool = False) -> Layer:
+    """The events of `source` once more, in the same timestep; `graded` where those of `source` are."""
+    same = (Connection(source, identity(shape.channels)),)
+    return _memoryless(name, shape, same, 1 << fraction_bits, graded=graded)
 
 
 def _both(first: str, one: int, second: str, other: int, shape: Shape) -> tuple[Connection, Connection]:

@@ -26,7 +26,11 @@ __all__ = ["Harness", "Measured", "Results", "Stimulus", "build"]
 
 _END, _WRITE, _READ, _STALL, _RUN_EVENTS, _RUN_IMAGES = range(6)
 _SOURCE = Path(__file__).parent / "verilator" / "main.cpp"
-_WAIVED = ("-Wno-fatal", "-Wno-WIDTHEXPAND", "-Wno-WIDTHTRUNC", "-Wno-UNUSEDSIGNAL")
+_FLAGS = (
+    *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--top-module", "accelerator"),
+    *("-Wno-fatal", "-Wno-WIDTHEXPAND", "-Wno-WIDTHTRUNC", "-Wno-UNUSEDSIGNAL"),
+    *("-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O1"),
+)
 
 
 class Stimulus:
@@ -149,7 +153,7 @@ def build(verilog: str, configs: CoreConfig | Sequence[CoreConfig], folder: Path
     listed = " ".join(f"X({number}, {core.lanes}, {core.potential_bits})" for number, core in enumerate(cores))
     header = f"// number, lanes and potential bits of each core\n#define CORES(X) {listed}\n"
     source = _SOURCE.read_text()
-    identity = "\0".join([verilog, source, tool.identity, header, str(waves)])
+    identity = "\0".join([verilog, source, tool.identity, header, str(waves), *_FLAGS])
     place = folder / hashlib.sha256(identity.encode()).hexdigest()[:16]
     program = place / "harness"
     if program.exists():
@@ -165,19 +169,9 @@ def build(verilog: str, configs: CoreConfig | Sequence[CoreConfig], folder: Path
             "--build",
             "-j",
             "2",
-            "-O3",
-            "--x-assign",
-            "fast",
-            "--x-initial",
-            "fast",
-            "--noassert",
-            "--top-module",
-            "accelerator",
-            *_WAIVED,
+            *_FLAGS,
             "-CFLAGS",
             f"-std=c++17 -I{place.resolve()}",
-            "-MAKEFLAGS",
-            "OPT_FAST=-O2 OPT_SLOW=-O1",
             "--Mdir",
             scratch,
             "-o",

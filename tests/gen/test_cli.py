@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hillock.gen import bench, cli, models, simulate, synth
+from hillock.gen import bench, cli, models, simulate, synth, train
 from hillock.gen.mapping import fit
 from hillock.hw.config import CoreConfig
 from hillock.sim.compare import Comparison, compare
@@ -180,13 +180,38 @@ def test_a_model_and_sizes_exclude_each_other(run, synthesized, size):
     )
 
 
+@pytest.fixture
+def trained(monkeypatch):
+    """What `train_model` was asked for: (name, seed)."""
+    asked = []
+    monkeypatch.setattr(train, "train_model", lambda name, *, seed: asked.append((name, seed)))
+    return asked
+
+
+def test_a_network_is_trained(run, trained):
+    assert run("train") == (0, "", "")
+    assert run("train", "mnist", "--seed", 7) == (0, "", "")
+    assert trained == [("digits", None), ("mnist", 7)]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, "x"])
+def test_a_seed_that_is_none(run, trained, seed):
+    code, out, err = run("train", "--seed", seed)
+    assert (code, out, trained) == (2, "", [])
+    assert "Usage:" in err
+
+
 def test_help_of_a_new_process():
     plain = {**os.environ, "_TYPER_FORCE_DISABLE_TERMINAL": "1"}  # else it is coloured on a CI machine
     command = [sys.executable, "-m", "hillock.gen", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=plain)
     assert (done.returncode, done.stderr) == (0, "")
-    for name in ("sim", "train", "bench", "synth", "registers"):
-        assert f" {name} " in done.stdout
+    places = [
+        done.stdout.find(f" {name} ")
+        for name in ("sim", "verify", "plan", "bench", "synth", "train", "convert", "registers")
+    ]
+    assert -1 not in places
+    assert places == sorted(places)  # as they are used: what needs nothing else comes first
 
 
 # The gateware differs: status 1

@@ -84,7 +84,7 @@ def test_digits_of_another_scikit_learn(monkeypatch):
 
 
 def test_unknown_dataset():
-    with pytest.raises(HillockError, match=r"^dataset: it must be one of digits, mnist, not 'cats'$"):
+    with pytest.raises(HillockError, match=r"^dataset: it must be one of digits, mnist, cifar10, not 'cats'$"):
         load_dataset("cats")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hillock.gen.float_file import load_float, save_float
+from hillock.gen.float_file import load_float, save_float, stored
 from hillock.gen.float_network import FloatLayer, FloatNetwork
 from hillock.hw.problems import HillockError
 from hillock.sim.network import Connection, Convolution, Dense, Shape, TransposedConvolution
@@ -41,7 +41,7 @@ NETWORK = FloatNetwork(
                     TransposedConvolution(normal(3, 3, 4, 1), stride=(2, 2), padding=(1, 1), output_padding=(1, 1)),
                 ),
             ),
-            biases=np.array([0.5]),
+            biases=normal(24),
         ),
         FloatLayer(
             name="out",
@@ -87,6 +87,18 @@ def test_numpy_reads_it(tmp_path):
     assert load_float(tmp_path / "float.npz").layers[0].biases.dtype == np.float64
 
 
+def test_values_as_they_are_stored(tmp_path):
+    layer = FloatLayer(
+        name="a", shape=Shape(1, 2, 2), connections=(Connection("input", Convolution(np.full((1, 1, 1, 1), 1 / 3))),),
+        biases=np.array([0.1, 1e9 + 1, 0.5, 0]),
+    )  # fmt: skip
+    network = FloatNetwork("net", Shape(1, 2, 2), (layer,))
+    save_float(network, tmp_path / "float.npz")
+    for (one,) in (load_float(tmp_path / "float.npz").layers, stored(network).layers):
+        assert one.biases.tolist() == [float(np.float32(0.1)), 1e9, 0.5, 0.0]
+        assert one.connections[0].synapses.weights.item() == float(np.float32(1 / 3))
+
+
 def refuses(path: Path, text: str) -> None:
     with pytest.raises(HillockError) as caught:
         load_float(path)
@@ -118,7 +130,7 @@ def test_wrong_files(tmp_path):
     refuses_change(damaged("ValueError: format 'hillock float network', version 2"), head | {"version": 2})
     refuses_change(damaged("TypeError: list indices must be integers or slices, not str"), [])
     refuses_change(
-        "float network 'net': layer 'out': biases must have shape (3,), one for each channel, not (2,)",
+        "float network 'net': layer 'out': biases must have shape (3,), one for each channel or neuron, not (2,)",
         **{biases: pack_array(np.zeros(2, np.float32))},
     )
     path.write_bytes(b"")

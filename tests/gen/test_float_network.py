@@ -106,10 +106,11 @@ def test_every_kind_of_synapses(case, data):
     source, connection, target = case
     generator = np.random.default_rng(data.draw(st.integers(0, 999)))
     images = generator.integers(0, 256, (2, source.neurons), np.uint8)
-    biases = generator.normal(size=target.channels)
+    biases = generator.normal(size=data.draw(st.sampled_from([target.channels, target.neurons])))
     one = FloatLayer(name="one", shape=target, connections=(connection,), biases=biases, rectified=False)
     (values,) = FloatNetwork("net", source, (one,)).activations(images)
-    wanted = [(brought(connection, source, image / 255, target) + biases).ravel() for image in images]
+    by_neuron = np.tile(biases, target.neurons // biases.size)
+    wanted = [brought(connection, source, image / 255, target).ravel() + by_neuron for image in images]
     np.testing.assert_allclose(values, wanted, atol=1e-9)
 
 
@@ -143,7 +144,7 @@ def test_all_that_is_wrong_with_a_float_network():
         "\n  - layer 'a': every weight and bias must be finite: the training diverged"
         "\n  - layer 'a': the dense from 'a' must have weights of shape (2, 1) (presynaptic, postsynaptic), not (1, 1)"
         "\n  - layer 'b': source must be one of input, a, not 'c'"
-        "\n  - layer 'd': biases must have shape (1,), one for each channel, not (2,)"
+        "\n  - layer 'd': biases must have shape (1,), one for each channel or neuron, not (2,)"
         "\n  - layer 'd': it has no connection, so nothing ever reaches it"
     )
 
@@ -176,6 +177,15 @@ def test_wrong_connection(connection, text):
     text = f"float network 'net': layer 'one': {text}"
     with pytest.raises(HillockError, match=f"^{re.escape(text)}$"):
         FloatNetwork("net", Shape(1, 4, 4), (one,))
+
+
+def test_biases_of_another_number():
+    one = FloatLayer(
+        name="one", shape=Shape(2, 2, 2), connections=(Connection("input", Dense(np.ones((1, 8)))),), biases=np.zeros(4)
+    )
+    text = "layer 'one': biases must have shape (2,) or (8,), one for each channel or neuron, not (4,)"
+    with pytest.raises(HillockError, match=f"^float network 'net': {re.escape(text)}$"):
+        FloatNetwork("net", Shape(1), (one,))
 
 
 def test_no_layers():

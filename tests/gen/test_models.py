@@ -38,6 +38,7 @@ def test_a_model_of_the_project(name):
     model = load_model(name)
     about = json.loads((MODELS / name / "model.json").read_text())
     assert model.network.name == name
+    assert model.folder == MODELS / name
     assert model.network.digest() == about["integer"]["digest"]
     assert model.network.timesteps == about["integer"]["timesteps"]
     assert model.dataset == about["data"]["name"]
@@ -57,6 +58,7 @@ def test_a_model_in_a_folder(tmp_path, monkeypatch):
     about = {"data": {"name": "digits"}, "float": {"accuracy": 0.5}, "integer": {"accuracy": 0.25}}
     (tmp_path / "mine" / "model.json").write_text(json.dumps(about))
     mine = load_model(str(tmp_path / "mine"))
+    assert mine.folder == tmp_path / "mine"
     assert (mine.dataset, mine.float_accuracy, mine.integer_accuracy) == ("digits", 0.5, 0.25)
     monkeypatch.chdir(tmp_path)
     assert load_model("mine").network.digest() == wanted
@@ -81,6 +83,12 @@ def test_a_folder_without_a_model(folder):
     (folder / "empty").mkdir()
     for name in (str(folder / "empty"), "empty"):
         refuses(name, f"model {name!r}: must be one of digits, fashion, mnist, or a folder with a model.json")
+
+
+def test_a_folder_without_a_model_hides_none(folder, tmp_path, monkeypatch):
+    (tmp_path / "here" / "digits").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert load_model("digits").folder == folder / "digits"
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_the_input_across_a_cut():
 def test_events_that_are_taken_twice():
     text = (
         "network 'n' on 2 cores: layer 'a': its events are taken 2 times over the cut before 'b', by 'b', 'd', and "
-        "must be taken once: cut elsewhere"
+        "must be taken once: let a relay take them (relays.with_relays), or cut elsewhere"
     )
     assert refused(residual(), [1]) == text
 

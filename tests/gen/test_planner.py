@@ -12,10 +12,10 @@ import pytest
 from hillock.gen.boards import Board, board
 from hillock.gen.group_costs import GroupCosts
 from hillock.gen.image import image_writes
-from hillock.gen.partition import cuts_allowed
 from hillock.gen.pipeline import place_pipeline
 from hillock.gen.plan_search import Candidate, candidates, estimate
 from hillock.gen.planner import SHARE, Goal, PlanChoice, choose_plan, shares
+from hillock.gen.relays import cuts_with_relays, relayed_trace
 from hillock.gen.resources import Resources, predict
 from hillock.gen.verilog import accelerator_verilog
 from hillock.hw.problems import HillockError
@@ -89,10 +89,11 @@ def brute_force(net: Network, traces: list[golden.Trace], cores: int, lanes: int
     """The least cost of all: every cut, every number of lanes, with the layouts that `fit` chooses."""
     streamed = [*traces, traces[0]]
     costs = []
-    for cuts in itertools.combinations(cuts_allowed(net), cores - 1):
+    for cuts in itertools.combinations(cuts_with_relays(net), cores - 1):
         for widths in itertools.product(range(1, lanes), repeat=cores):
             if sum(widths) <= lanes:
-                timelines = time_inferences(place_pipeline(net, cuts, widths).pipeline, streamed)
+                pipeline = place_pipeline(net, cuts, widths).pipeline
+                timelines = time_inferences(pipeline, [relayed_trace(one, pipeline.network) for one in streamed])
                 interval = (timelines[-1].decision - timelines[0].decision) / len(traces)
                 costs.append(interval * (1 if goal is Goal.SPEED else sum(widths)))
     return min(costs)
@@ -125,7 +126,7 @@ def test_random_networks_within_a_few_cycles(seed):
     tried = 0
     while tried < 6:
         net = random_network(rng, max_neurons=24) if tried % 2 else random_graph(rng, max_layers=4)
-        if not cuts_allowed(net):
+        if not cuts_with_relays(net):
             continue
         tried += 1
         traces = traces_of(net, 2, seed)
@@ -266,7 +267,7 @@ def test_a_network_that_cannot_be_cut():
 def test_static_input():
     rng = np.random.default_rng(1)
     net = random_graph(rng)
-    while not (net.static_input and cuts_allowed(net)):
+    while not (net.static_input and cuts_with_relays(net)):
         net = random_graph(rng)
     choice = choose_plan(net, HUGE, traces_of(net, 2), cores=(2, 2))
     assert choice.placement.configs[0].static_input == 1

@@ -136,11 +136,24 @@ def squares(svg: str) -> dict[float, list[tuple[int, int]]]:
 
 
 def test_a_picture_has_a_square_for_each_pixel_that_is_not_black():
-    svg = str(picture(np.array([[0, 1, 0.5], [0, 0, 1]]), 'it\'s a "7"'))
+    svg = str(picture(np.array([[0, 1, 0.5], [0, 0, 1]])[:, :, None], 'it\'s a "7"'))
     assert squares(svg) == {1.0: [(1, 0), (2, 1)], 0.5: [(2, 0)]}
     assert 'viewBox="0 0 3 2"' in svg
     assert "M0 0h3v2h-3z" in svg
     assert 'aria-label="it&#39;s a &#34;7&#34;"' in svg
+
+
+def test_a_picture_in_colour_is_three_lights_on_one_ground():
+    values = np.zeros((2, 3, 3))
+    values[0, 1] = (1, 0.5, 0)
+    values[1, 2, 2] = 1
+    svg = str(picture(values, "colours"))
+    groups = re.findall(r'<g style="fill: (#...); mix-blend-mode: screen[^>]*>(.*?)</g>', svg, re.DOTALL)
+    assert {colour: squares(light) for colour, light in groups} == {
+        "#f00": {1.0: [(1, 0)]}, "#0f0": {0.5: [(1, 0)]}, "#00f": {1.0: [(2, 1)]},
+    }  # fmt: skip
+    assert svg.count('class="ground"') == 1
+    assert 'viewBox="0 0 3 2"' in svg
 
 
 def test_a_map_of_spikes_has_a_tile_for_each_channel():

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from hillock.gen.convert import SpikingLayer, SpikingNetwork
+from hillock.gen.float_network import FloatLayer, FloatNetwork
 from hillock.gen.quantize import quantize
 from hillock.hw.problems import HillockError
 from hillock.sim.batch import run_batch
@@ -239,6 +240,57 @@ def test_report_as_json_and_as_table():
     _, report = quantize(SMALL, weight_percentile=70)
     console.print(report.table())
     assert "(1 saturated)" in console.export_text()
+
+
+def test_biases_of_neurons_become_their_currents():
+    """Delta is 1 / 127, theta 127 weight units; the edges of a normalised image have currents of their own."""
+    kernel = Convolution(np.ones((3, 3, 1, 1)), padding=(1, 1))
+    biases = np.array([0.5, -1.0, 0.25, 2.0])
+    one = SpikingLayer(name="one", shape=Shape(1, 2, 2), connections=(Connection(INPUT, kernel),), biases=biases)
+    network, report = quantize(
+        SpikingNetwork("net", Shape(1, 2, 2), (one,)), fraction_bits=2, timesteps=4, decision=Decision.NONE
+    )
+    currents = network.layers[1].currents
+    assert currents is not None
+    assert currents.tolist() == [254, -508, 127, 1016]
+    assert report.layers[1].bias_error_max == pytest.approx(0, abs=1e-12)
+    black = run_batch(network, np.zeros((1, 4), np.int64)).counts
+    assert black.tolist() == [[2, 0, 1, 4]]  # a preload of a half, and a soft reset
+
+
+def accurate(labels: np.ndarray, decision: Decision = Decision.COUNT):
+    """The report on a network that tells which of two pixels is brighter, with accuracies; and the integer network."""
+    weights = np.eye(2)
+    float_layer = FloatLayer(
+        name="output", shape=Shape(2), connections=(Connection(INPUT, Dense(weights)),), biases=np.zeros(2)
+    )
+    network, report = quantize(alone("eyes", weights, np.zeros(2)), timesteps=3, preload=0, decision=decision)
+    images = np.array([[255, 0], [0, 255], [10, 250], [9, 10]], np.uint8)
+    return report.measured(FloatNetwork("eyes", Shape(2), (float_layer,)), network, images, labels), network
+
+
+def test_accuracy_before_and_after():
+    """In three timesteps neither pixel of the last image fires: a tie, which goes to the first."""
+    report, _ = accurate(np.array([0, 1, 1, 1]))
+    told = report.accuracy
+    assert told is not None
+    assert (told.images, told.before, told.after, told.by_timestep) == (4, 1.0, 0.75, (0.5, 0.75, 0.75))
+    assert json.loads(json.dumps(report.as_dict()))["accuracy"]["after"] == 0.75
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(report.table())
+    assert "accuracy on 4 images: 100.00 % before, 75.00 % after" in console.export_text()
+    assert quantize(SMALL)[1].as_dict()["accuracy"] is None
+
+
+def test_accuracy_that_cannot_be_measured():
+    text = (
+        "accuracy of 'eyes': 2 problems"
+        "\n  - labels must have shape (4,), one for each image and one at least, not (3,)"
+        "\n  - the network must decide between classes, and its decision is none: compare its outputs instead"
+    )
+    with pytest.raises(HillockError) as caught:
+        accurate(np.zeros(3, np.int64), Decision.NONE)
+    assert str(caught.value) == text
 
 
 def refuses(text: str, network: SpikingNetwork = SMALL, **changes) -> None:

@@ -37,8 +37,9 @@ def given_image(net: Network, image: np.ndarray) -> dict[str, Any]:
 
 
 def expected(net: Network, images: np.ndarray) -> dict[str, list]:
-    """Every array of a `BatchResult` but `in_order`, from one run of the golden model after another."""
-    values: dict[str, list] = {"decisions": [], "counts": [], "spikes": [], "sop": [], "decisions_at": []}
+    """Every array of a `BatchResult`, from one run of the golden model after another."""
+    names = ("decisions", "counts", "spikes", "sop", "decisions_at", "sop_at", "output")
+    values: dict[str, list] = {name: [] for name in names}
     for image in images:
         trace = golden.run(net, **given_image(net, image))
         values["decisions"].append(trace.decision)
@@ -48,12 +49,16 @@ def expected(net: Network, images: np.ndarray) -> dict[str, list]:
             [[int(layer.spikes[step].sum()) for layer in trace.layers] for step in range(net.timesteps)]
         )
         # If that timestep were the last: the same network with fewer timesteps, where they reach beyond the delay.
-        at = []
+        at, sop = [], [[0] * len(net.layers)]
         for timesteps in range(1, net.timesteps + 1):
             shorter = dataclasses.replace(net, timesteps=timesteps, delay=min(net.delay, timesteps - 1))
             counted = timesteps > net.delay or net.decision is not Decision.COUNT
-            at.append(golden.run(shorter, **given_image(net, image)).decision if counted else 0)
+            ended = golden.run(shorter, **given_image(net, image))
+            at.append(ended.decision if counted else 0)
+            sop.append([layer.sop for layer in ended.layers])
         values["decisions_at"].append(at)
+        values["sop_at"].append(np.diff(sop, axis=0).tolist())
+        values["output"].append(np.packbits(trace.layers[-1].spikes, axis=1).tolist())
     return values
 
 
@@ -334,7 +339,7 @@ def test_chunks_of_large_layers_are_small():
     wide = Layer(name="wide", shape=Shape(20, 26, 26), threshold=9, connections=(Connection("encoder", kernel),))
     encoder = dataclasses.replace(net.layers[0], shape=Shape(10, 30, 30))
     large = Network(name="n", input=encoder.shape, layers=(encoder, wide), decision=Decision.NONE)
-    assert (batch._Batch(net).chunk, batch._Batch(large).chunk) == (500, 6)  # 26 x 26 windows of 250 values
+    assert (batch.Batch(net).chunk, batch.Batch(large).chunk) == (500, 6)  # 26 x 26 windows of 250 values
 
 
 def test_no_images():

@@ -4,22 +4,11 @@ import numpy as np
 import pytest
 
 from hillock.sim import golden
-from hillock.sim.elements import add, and_, iand, identity, max_pool
+from hillock.sim.elements import add, and_, iand, identity, max_pool, relay
 from hillock.sim.network import INPUT, Connection, Convolution, Decision, Layer, Network, ResetMode, Shape
 
 FRACTION_BITS = 3
 UNIT = 1 << FRACTION_BITS
-
-
-def relay(name: str, source: str, shape: Shape) -> Layer:
-    """A layer whose events are those of its source."""
-    return Layer(
-        name=name,
-        shape=shape,
-        threshold=UNIT,
-        connections=(Connection(source, identity(shape.channels)),),
-        reset_mode=ResetMode.EVERY_TIMESTEP,
-    )
 
 
 def network(*layers: Layer, source: Shape, **changes: int) -> Network:
@@ -59,7 +48,7 @@ def _channel(channel: int) -> Convolution:
 def test_a_sum_of_the_same_source_twice():
     shape = Shape(2, 1, 2)
     two = add("two", "a", "a", shape, fraction_bits=FRACTION_BITS)
-    net = network(relay("a", INPUT, shape), two, source=shape, timesteps=1, payload_bits=2)
+    net = network(relay("a", INPUT, shape, fraction_bits=FRACTION_BITS), two, source=shape, timesteps=1, payload_bits=2)
     trace = golden.run(net, events=[[1, 3]])
     assert trace.layers[1].payloads.tolist() == [[0, 2, 0, 2]]
 
@@ -70,7 +59,7 @@ def test_max_pool(kernel, stride, seed):
     rng = np.random.default_rng(seed)
     shape = Shape(3, 5, 7)
     pool = max_pool("pool", "a", shape, kernel, fraction_bits=FRACTION_BITS, stride=stride)
-    net = network(relay("a", INPUT, shape), pool, source=shape, timesteps=6)
+    net = network(relay("a", INPUT, shape, fraction_bits=FRACTION_BITS), pool, source=shape, timesteps=6)
     fired = rng.random((6, 5, 7, 3)) < 0.15
     trace = golden.run(net, events=[np.flatnonzero(step).tolist() for step in fired])
     down, across = stride or kernel
@@ -91,11 +80,25 @@ def test_identity_has_one_weight_for_each_channel():
     assert (synapses.weights.shape, synapses.groups, set(synapses.weights.ravel().tolist())) == ((1, 1, 1, 4), 4, {-3})
 
 
+@pytest.mark.parametrize("graded", [False, True])
+def test_a_relay_repeats_in_the_same_timestep(graded):
+    """Whatever its source carries if it is graded, and spikes alone if not."""
+    shape, given = Shape(2, 2, 2), [[(0, 3), (5, 1)], [], [(5, 2), (7, 3)]]
+    layer = relay("again", INPUT, shape, fraction_bits=FRACTION_BITS, graded=graded)
+    net = network(layer, source=shape, timesteps=3, payload_bits=2)
+    payloads = golden.run(net, events=given).layers[0].payloads
+    wanted = np.zeros((3, 8), int)
+    for step, events in enumerate(given):
+        for address, payload in events:
+            wanted[step, address] = payload if graded else 1
+    assert payloads.tolist() == wanted.tolist()
+
+
 def test_sums_of_sums():
     shape = Shape(2, 1, 2)
     net = network(
-        relay("a", INPUT, shape),
-        relay("b", "a", shape),
+        relay("a", INPUT, shape, fraction_bits=FRACTION_BITS),
+        relay("b", "a", shape, fraction_bits=FRACTION_BITS),
         add("two", "a", "b", shape, fraction_bits=FRACTION_BITS),
         add("four", "two", "two", shape, fraction_bits=FRACTION_BITS),
         add("five", "four", "a", shape, fraction_bits=FRACTION_BITS),

@@ -16,8 +16,9 @@ import pytest
 from gateware import ERROR_BITS, at
 from hillock.gen.image import image_writes
 from hillock.gen.mapping import place
-from hillock.gen.partition import cuts_allowed, partition
+from hillock.gen.partition import partition
 from hillock.gen.pipeline import PipelinePlacement
+from hillock.gen.relays import cuts_with_relays, with_relays
 from hillock.gen.verilog import accelerator_verilog
 from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError
@@ -144,6 +145,7 @@ def placed(network: Network, cuts: Sequence[int], name: str) -> PipelinePlacemen
     Nor is it possible where a part is no network of its own: a graded layer with events from another core.
     """
     try:
+        network, cuts = with_relays(network, cuts)
         parts = zip(partition(network, cuts), ACCELERATORS[name], strict=True)
         return PipelinePlacement(network, tuple(place(part, config) for part, config in parts))
     except HillockError:
@@ -161,7 +163,7 @@ def graphs(rng: np.random.Generator, name: str, count: int, most: int) -> Iterat
         while not found:
             network = random_network(rng, max_neurons=64) if rng.random() < 0.1 else random_graph(rng, max_layers=7)
             if (network.image_input, network.static_input) == kind:
-                ways = itertools.combinations(cuts_allowed(network), cores - 1)
+                ways = itertools.combinations(cuts_with_relays(network), cores - 1)
                 found = [placement for cuts in ways if (placement := placed(network, cuts, name))]
         order = rng.permutation(len(found))[:most]
         yield from (found[index] for index in order.tolist())

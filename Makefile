@@ -17,6 +17,7 @@ lint := ruff and mypy (30 MB)
 synth := synthesis, and place and route (50 MB)
 test := pytest, hypothesis and cocotb (10 MB)
 host := pyserial (0.1 MB)
+firmware := PicoRV32 (0.3 MB)
 cluster := the Dask scheduler, workers and client (5 MB)
 train := torch (200 MB; some 3 GB if pip picks the build with CUDA)
 
@@ -24,13 +25,15 @@ train := torch (200 MB; some 3 GB if pip picks the build with CUDA)
 .NOTPARALLEL:
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup setup-cluster sim board-sim plan verify test test-slow bench synth train lint typecheck format clean
+.PHONY: help setup setup-host setup-cluster sim board-sim firmware plan verify test test-slow bench synth train lint typecheck format clean
 
 help: ## list the targets
 	@echo 'make TARGET [ARGS="..."], where ARGS goes to the program behind the target:'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "  %-13s  %s\n", $$1, $$2 }'
 
-setup: $(STAMP)-base $(STAMP)-lint $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-cluster $(STAMP)-train ## install everything (or each target installs its own)
+setup: $(STAMP)-base $(STAMP)-lint $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-firmware $(STAMP)-cluster $(STAMP)-train ## install everything (or each target installs its own)
+
+setup-host: $(STAMP)-host ## install what talks to a board
 
 setup-cluster: $(STAMP)-cluster ## install what a worker of a Dask cluster needs
 
@@ -40,13 +43,16 @@ sim: $(STAMP)-base ## simulate, and compare with the golden model (WAVES=1: wave
 board-sim: $(STAMP)-base ## a virtual board: its UART as a TCP port or a pseudo-terminal
 	@$(PY) -m hillock.gen board-sim $(ARGS)
 
+firmware: $(STAMP)-firmware $(if $(findstring --synth,$(ARGS)),$(STAMP)-synth) ## the C driver on a processor beside the core
+	@$(PY) -m hillock.gen firmware $(ARGS)
+
 plan: $(STAMP)-base ## choose cores and lanes for a board
 	@$(PY) -m hillock.gen plan $(ARGS)
 
 verify: $(STAMP)-base $(if $(findstring --scheduler,$(ARGS)),$(STAMP)-cluster) ## compare a whole test set: MODEL=mnist, resumes
 	@$(PY) -m hillock.gen verify $(MODEL) $(ARGS)
 
-test: lint typecheck $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-cluster ## lint, typecheck, and all but the slow tests
+test: lint typecheck $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-firmware $(STAMP)-cluster ## lint, typecheck, and all but the slow tests
 	@$(PY) -m pytest $(ARGS)
 
 test-slow: $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-train ## the slow tests

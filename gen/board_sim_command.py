@@ -3,14 +3,17 @@
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from hillock.hw.problems import Problems
 
-__all__ = ["board_sim"]
+if TYPE_CHECKING:
+    from .pipeline import PipelinePlacement
+
+__all__ = ["board_sim", "placement_of"]
 
 
 def board_sim(
@@ -27,30 +30,13 @@ def board_sim(
 
     With neither --tcp nor --pty it offers a TCP port that is free.
     """
-    from .models import load_model
-    from .pipeline import place_pipeline
     from .virtual_board import virtual_board
 
-    network, counts, cuts = load_model(model).network, lanes or [16], cut or []
-    names = [layer.name for layer in network.layers]
-    problems = Problems(f"board-sim: network {network.name!r} on {len(counts)} cores")
-    problems.require(
-        len(counts) == len(cuts) + 1,
-        f"lanes must be given for each core, and a layer to cut before for each but the first, not {len(counts)} lanes "
-        f"and {len(cuts)} layers",
-    )
-    for name in cuts:
-        problems.require(name in names, f"cut before {name!r}: it must be one of its layers, {', '.join(names)}")
-    problems.raise_any()
+    placement = placement_of(model, lanes, cut)
     console = Console(stderr=True)
     console.print("compiling the board design (once; it is kept)", highlight=False)
     board = virtual_board(
-        place_pipeline(network, [names.index(name) for name in cuts], counts),
-        cache=cache,
-        divisor=divisor,
-        loaded=not empty,
-        tcp=0 if tcp is None and not pty else tcp,
-        pty=pty,
+        placement, cache=cache, divisor=divisor, loaded=not empty, tcp=0 if tcp is None and not pty else tcp, pty=pty
     )
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -62,9 +48,28 @@ def board_sim(
             for place in (board.tcp_url, board.pty_path):
                 if place:
                     print(place, flush=True)
-            console.print(f"{network.name} is there; Ctrl-C ends it", highlight=False)
+            console.print(f"{placement.network.name} is there; Ctrl-C ends it", highlight=False)
             board.wait()
     except KeyboardInterrupt:
         pass  # how it is meant to end
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def placement_of(model: str, lanes: list[int] | None, cut: list[str] | None) -> "PipelinePlacement":
+    """The network on the cores that the options of this command, and of those for a board, describe."""
+    from .models import load_model
+    from .pipeline import place_pipeline
+
+    network, counts, cuts = load_model(model).network, lanes or [16], cut or []
+    names = [layer.name for layer in network.layers]
+    problems = Problems(f"network {network.name!r} on {len(counts)} cores")
+    problems.require(
+        len(counts) == len(cuts) + 1,
+        f"--lanes must be given for each core, and a layer to --cut before for each but the first, not {len(counts)} "
+        f"lanes and {len(cuts)} layers",
+    )
+    for name in cuts:
+        problems.require(name in names, f"cut before {name!r}: it must be one of its layers, {', '.join(names)}")
+    problems.raise_any()
+    return place_pipeline(network, [names.index(name) for name in cuts], counts)

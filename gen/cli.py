@@ -15,6 +15,7 @@ from hillock.hw.problems import HillockError
 
 from .board_sim_command import board_sim
 from .convert_command import convert
+from .firmware_command import firmware
 from .host_command import add_commands
 from .plan_command import plan
 
@@ -257,6 +258,7 @@ def train(
 
 app.command()(convert)
 app.command()(board_sim)
+app.command()(firmware)
 add_commands(app)
 
 
@@ -264,12 +266,16 @@ add_commands(app)
 def registers(
     csr: Annotated[bool, typer.Option("--csr", help="As csr.csv instead, for litex_server and litex_cli.")] = False,
     cores: Annotated[int, typer.Option(help="Cores in csr.csv.")] = 1,
+    header: Annotated[bool, typer.Option("--header", help="As a C header instead, for firmware.")] = False,
 ) -> None:
     """Print docs/registers.md: everything that the bus can reach."""
+    from .c_header import c_header
     from .csr_csv import csr_csv
     from .register_docs import registers_markdown
 
-    print(csr_csv(cores) if csr else registers_markdown(), end="")
+    if csr and header:
+        raise HillockError("registers: --csr and --header are two files: ask for one of them")
+    print(c_header() if header else csr_csv(cores) if csr else registers_markdown(), end="")
 
 
 def main() -> None:

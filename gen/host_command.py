@@ -16,6 +16,8 @@ from hillock.host.connection import Limits
 from hillock.host.ports import BAUD, list_ports
 from hillock.hw.problems import HillockError
 
+from .board_sim_command import placement_of
+
 if TYPE_CHECKING:
     from hillock.host.board import Board, Step
 
@@ -93,7 +95,7 @@ def run(
         board.load(program, step, read_back=read_back)
         results = board.run_many(inputs, step, wishes=Wishes(spikes=compare, overlap=overlap))
         identity, statistics = board.identity, board.statistics
-    rows = compared(placement, program, inputs, labels, results) if compare else [None] * len(results)
+    rows = compared(placement, program, inputs, results) if compare else [None] * len(results)
     summary = figures(identity, results, labels, rows, statistics, compare=compare)
     if as_json:
         print(json.dumps(summary, indent=2))
@@ -143,22 +145,15 @@ def _open(port: str, baud: int, limits: Limits) -> "Board":
 
 def _placement(model: str, lanes: list[int] | None, cut: list[str] | None, folder: Path | None) -> "PipelinePlacement":
     """The network on the cores that the board is to have."""
+    if folder is None:
+        return placement_of(model, lanes, cut)
     from .manifest import read_images
-    from .models import load_model
-    from .pipeline import PipelinePlacement, place_pipeline
+    from .pipeline import PipelinePlacement
 
-    if folder is not None:
-        _, placement = read_images(folder)
-        return PipelinePlacement(placement.network, (placement,))
-    network, counts, cuts = load_model(model).network, lanes or [16], cut or []
-    names = [layer.name for layer in network.layers]
-    unknown = [name for name in cuts if name not in names]
-    if unknown or len(counts) != len(cuts) + 1:
-        raise HillockError(
-            f"cores: there must be lanes for each, and for each but the first one of the layers {', '.join(names)} to "
-            f"cut before, not lanes {counts} and cuts {cuts}"
-        )
-    return place_pipeline(network, [names.index(name) for name in cuts], counts)
+    if lanes or cut:
+        raise HillockError(f"{folder}: the manifest says on which core its images are: leave out --lanes and --cut")
+    _, placement = read_images(folder)
+    return PipelinePlacement(placement.network, (placement,))
 
 
 @contextmanager

@@ -35,11 +35,7 @@ def held_out(network: Network, model: str, count: int) -> tuple[list[Inputs], li
 
 
 def compared(
-    placement: PipelinePlacement,
-    program: Program,
-    inputs: Sequence[Inputs],
-    labels: Sequence[int],
-    results: Sequence[Result],
+    placement: PipelinePlacement, program: Program, inputs: Sequence[Inputs], results: Sequence[Result]
 ) -> list[str | None]:
     """The first difference of each result from the golden model.
 
@@ -79,7 +75,7 @@ def figures(
         "images": len(results),
         "right": right,
         "compared": compare,
-        "different": sum(one is not None for one in differences),
+        "different": sum(one is not None for one in differences) if compare else None,
         "decisions": [result.decision for result in results],
         "cycles": alone,
         "cycles_between_decisions": between,
@@ -105,7 +101,8 @@ def results_table(
             ("differs" if wrong else "equal") if summary["compared"] else "not compared",
         )
     link = summary["link"]
-    lines = [f"{summary['right']} of {summary['images']} right, {summary['different']} different from the golden model"]
+    said = f"{summary['different']} different from" if summary["compared"] else "not compared with"
+    lines = [f"{summary['right']} of {summary['images']} right, {said} the golden model"]
     if summary["cycles_between_decisions"]:
         lines.append(
             f"{summary['cycles_between_decisions']:,.0f} cycles between decisions: {summary['images_per_second']:,.1f} "

@@ -5,13 +5,23 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hillock.host.inference import Wishes
 from hillock.host.program import Program, at_core
 from hillock.host.uartbone import Rows
 from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError
-from hillock.hw.registers import BUS_ADDRESS_BITS, LAYER_RECORD, REGISTERS, Access, field_width, memory_shape, region
+from hillock.hw.registers import (
+    BUS_ADDRESS_BITS,
+    LAYER_RECORD,
+    REGISTERS,
+    Access,
+    field_width,
+    memory_shape,
+    region,
+    slices,
+)
 
 from .host_program import host_program, values_read_back
 from .host_runs import compared, held_out
@@ -33,7 +43,7 @@ def steps_of(
 ) -> Iterator[tuple[str, Said]]:
     """(name, what came of it) of each step; what cannot be tried after a failure is left out."""
     program = host_program(placement)
-    inputs, labels = held_out(placement.network, model, images)
+    inputs, _ = held_out(placement.network, model, images)
     try:
         board = open_board()
     except HillockError as error:
@@ -44,7 +54,6 @@ def steps_of(
         yield "identity", (named := _try(lambda: _identity(board, program)))
         if not named[0]:
             return
-        board.abort()
         for core, config in enumerate(program.configs):
             yield f"registers of core {core}", _try(partial(_registers, board, core, config))
             for name in ("layers", "synapses", "currents"):
@@ -54,7 +63,7 @@ def steps_of(
 
             def run() -> Said:
                 results = board.run_many(inputs, wishes=Wishes(potentials=True, overlap=False))
-                wrong = [one for one in compared(placement, program, inputs, labels, results) if one]
+                wrong = [one for one in compared(placement, program, inputs, results) if one]
                 cycles = sum(result.cycles or 0 for result in results) // len(results)
                 return not wrong, wrong[0] if wrong else f"{len(results)} images, {cycles:,} cycles each: all equal"
 
@@ -77,6 +86,7 @@ def _link(board: "Board") -> Said:
 
 def _identity(board: "Board", program: Program) -> Said:
     board.identity.check(program.configs, f"network {program.network.name!r}")
+    board.abort()  # whatever was under way: else memories can be neither written nor read
     return True, board.identity.describe()
 
 
@@ -95,10 +105,10 @@ def _registers(board: "Board", core: int, config: CoreConfig) -> Said:
 
 def _memory(board: "Board", core: int, config: CoreConfig, name: str) -> Said:
     """Every word of a memory: first numbers that differ from word to word, then their complements."""
-    words, _ = memory_shape(name, config)
-    random = np.random.default_rng(words)
-    for inverted in (0, 0xFFFFFFFF):
-        written, expected = _pattern(core, config, name, random, inverted)
+    words, bits = memory_shape(name, config)
+    numbers = np.random.default_rng(words).integers(0, 1 << 32, (words, slices(bits)), dtype=np.uint32)
+    for values in (numbers, ~numbers):
+        written, expected = _pattern(core, config, name, values)
         board.write(written)
         at = 0
         while at < len(expected):
@@ -119,10 +129,8 @@ def _stretch(addresses: np.ndarray) -> int:
     return int(gaps[0]) + 1 if len(gaps) else len(addresses)
 
 
-def _pattern(core: int, config: CoreConfig, name: str, random: np.random.Generator, inverted: int) -> tuple[Rows, Rows]:
-    """(writes, what is then read) of a whole memory."""
-    words, bits = memory_shape(name, config)
-    values = random.integers(0, 1 << 32, (words, -(-bits // 32)), dtype=np.uint32) ^ np.uint32(inverted)
+def _pattern(core: int, config: CoreConfig, name: str, values: NDArray[np.uint32]) -> tuple[Rows, Rows]:
+    """(writes, what is then read) of a whole memory that is to hold `values[word, slice]`."""
     index, part = np.indices(values.shape)
     base = core << BUS_ADDRESS_BITS | region(name).base
     writes = np.stack([(base + (index << config.part_bits | part)).reshape(-1), values.reshape(-1)], axis=1)

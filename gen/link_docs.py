@@ -169,11 +169,12 @@ the cores meanwhile.
 `inputs`: tokens of {BUS_BITS} bits at most, never more than `input_space` says.
 
 **Read the result.** `decisions_given` counts decisions; the window has the newest. The output tokens are kept as well:
-read those from `outputs_taken` to `outputs_given`, then write to `outputs_taken` how many you have. Nothing that was
-not taken is overwritten. When `outputs_given - outputs_taken` or `decisions_given - decisions_taken` is the depth in
-`geometry`, the last core waits, so take the output even if you do not want it; `control.restart` takes all of it.
-Where the next image waits for the end of this one, `cycles` and the counts of a core are soon those of the next: what
-the link keeps is of each.
+read those from `outputs_taken` to `outputs_given`, then write to `outputs_taken` how many you have. Words of a request
+are read one after another: read `decisions_given` before `outputs_given`, and the output of those decisions is there.
+Nothing that was not taken is overwritten. When `outputs_given - outputs_taken` or `decisions_given - decisions_taken`
+is the depth in `geometry`, the last core waits, so take the output even if you do not want it; `control.restart` takes
+all of it. Where the next image waits for the end of this one, `cycles` and the counts of a core are soon those of the
+next: what the link keeps is of each.
 
 **Be sure of it.** A UART loses and damages bytes. `received` and `sent` are CRC-32s (those of zlib) of all bytes since
 `control.clear`: compute the same of what you sent and received, and compare. Read both in one request; they cover what

@@ -13,7 +13,7 @@ from hillock.hw.registers import ERRORS, register
 from .connection import Connection, Limits, Lost, Statistics, at_link, write
 from .identity import Identity, identify
 from .inference import Batch, Wishes
-from .ports import BAUD, open_port
+from .ports import BAUD, open_port, slowness
 from .program import Program, at_core
 from .results import Inputs, Result
 from .uartbone import Port, Rows, Uartbone, write_requests
@@ -52,8 +52,10 @@ class Board:
     def __init__(self, port: Port, name: str, *, baud: int = BAUD, limits: Limits | None = None):
         limits = limits or Limits()
         self._limits = limits
-        self._bone = Uartbone(port, baud=baud, answer=limits.answer, silence=limits.silence)
-        self.connection = Connection(self._bone, name, limits)
+        self._bone = Uartbone(
+            port, name, baud=baud, slowness=slowness(name), answer=limits.answer, silence=limits.silence
+        )
+        self.connection = Connection(self._bone, limits)
         self._program: Program | None = None
         self._cores = 1
         self.connection.resynchronise()

@@ -95,10 +95,10 @@ class _Check:
 
 
 class Connection:
-    """Exchanges over one port, see above. `name` is the port's, for messages."""
+    """Exchanges over one port, see above."""
 
-    def __init__(self, bone: Uartbone, name: str, limits: Limits):
-        self.bone, self.name, self.limits = bone, name, limits
+    def __init__(self, bone: Uartbone, limits: Limits):
+        self.bone, self.name, self.limits = bone, bone.name, limits
         self._statistics = Statistics()
         self._numbers = itertools.count(secrets.randbits(23))
 
@@ -208,8 +208,8 @@ class Connection:
         seen = self.bone.seen
         if not seen:
             return (
-                "nothing answers: is the board powered, is its bitstream loaded, is this its port, and is the baud "
-                "rate (--baud) that of the bitstream?"
+                "nothing answers: is the board powered, is its bitstream loaded, is this its port, does no other "
+                "program have it open, and is the baud rate (--baud) that of the bitstream?"
             )
         self.bone.drain()
         try:

@@ -166,7 +166,7 @@ class Batch:
 
     def _collect(self, state: dict[str, int]) -> None:
         """Read what has come, and make results of it."""
-        if state["decisions_given"] > self._count - self._first or state["decisions_given"] < self._decisions_taken:
+        if not self._decisions_taken <= state["decisions_given"] <= self._next - self._first:
             raise HillockError(
                 f"port {self._link.name}: the board gave {state['decisions_given']} decisions and was asked for "
                 f"{self._next - self._first}: something else talks to it; end that"

@@ -3,17 +3,19 @@
 import errno
 import os
 import re
+from contextlib import suppress
 from typing import cast
 
 from hillock.hw.problems import HillockError
 
 from .uartbone import Port
 
-__all__ = ["BAUD", "list_ports", "open_port"]
+__all__ = ["BAUD", "list_ports", "open_port", "slowness"]
 
 BAUD = 1_000_000
 """Bits per second of a board, unless it says otherwise."""
 
+_SLOWNESS_OF_URL = 200
 _NEEDED = "talking to a board needs pyserial: install it with pip install 'hillock[host]'"
 
 
@@ -26,6 +28,11 @@ def list_ports() -> list[tuple[str, str]]:
     return sorted((found.device, found.description or "") for found in comports())
 
 
+def slowness(name: str) -> int:
+    """How many times longer than at its baud rate bytes may take: what is at a URL may be a slow simulation."""
+    return _SLOWNESS_OF_URL if "://" in name else 1
+
+
 def open_port(name: str, baud: int) -> Port:
     """The port `name`, a device or a URL such as socket://127.0.0.1:4000; a `HillockError` says why not."""
     try:
@@ -35,9 +42,12 @@ def open_port(name: str, baud: int) -> Port:
     about = f"port {name}"
     try:
         options = {} if "://" in name else {"exclusive": True}
-        return cast(Port, serial.serial_for_url(name, baud, write_timeout=30, **options))
+        port = serial.serial_for_url(name, baud, write_timeout=30, **options)
     except (OSError, ValueError) as error:  # serial.SerialException is an OSError
         raise HillockError(f"{about}: {_reason(name, baud, error)}") from None
+    with suppress(AttributeError, NotImplementedError, OSError, ValueError):  # only some adapters have it
+        port.set_low_latency_mode(True)  # else they keep a short answer back, for 16 ms as a rule
+    return cast(Port, port)
 
 
 def _reason(name: str, baud: int, error: Exception) -> str:

@@ -74,18 +74,23 @@ class Uartbone:
     Parameters
     ----------
     port : Port
-    baud : int
-        Bits per second, for how long an answer may take.
+    name : str
+        For messages.
+    baud, slowness : int
+        Bits per second, and how many times longer than at that rate requests and answers may take.
     answer, silence : float
-        Seconds: without a byte of an answer beyond the time that its bytes take; after which half a command is dropped.
+        Seconds: without an answer beyond that time; after which half a command is dropped.
 
     `received` and `sent` are named as the registers of the link that they are held against. `seen` is what came since
     `forget`.
     """
 
-    def __init__(self, port: Port, *, baud: int, answer: float, silence: float):
-        self._port, self._baud, self._answer, self._silence = port, baud, answer, silence
+    def __init__(self, port: Port, name: str, *, baud: int, slowness: int, answer: float, silence: float):
+        self.name = name
+        self._port, self._baud, self._slowness = port, baud, slowness
+        self._answer, self._silence = answer, silence
         self._timeout: float | None = None
+        self._on_their_way = 0  # bytes that were given to the port, and may have to wait for the wire
         self.received = self.sent = 0
         self.bytes_out = self.bytes_in = 0
         self.seen = b""
@@ -100,10 +105,11 @@ class Uartbone:
 
     def write(self, request: bytes) -> None:
         """Send requests that have no answer."""
-        with _Ends():
+        with _Ends(self.name):
             self._port.write(request)
         self.received = zlib.crc32(request, self.received)
         self.bytes_out += len(request)
+        self._on_their_way += len(request)
 
     def read(self, address: int, count: int) -> list[int]:
         """The words from `address` on; `NoAnswer` when they do not come."""
@@ -111,7 +117,7 @@ class Uartbone:
         while count:
             part = min(count, MOST_WORDS)
             self.write(read_request(address, part))
-            answer = self._take(4 * part, self._answer + _BITS_OF_A_BYTE * 4 * part / self._baud)
+            answer = self._take(4 * part, self._answer + self._seconds(4 * part))
             if len(answer) < 4 * part:
                 raise NoAnswer
             words += np.frombuffer(answer, ">u4").tolist()
@@ -124,19 +130,27 @@ class Uartbone:
             if not self._take(_DRAIN, self._silence):
                 return
         raise HillockError(
-            f"the port does not stop sending ({_MOST_DRAINS} times {self._silence} s): it is not a hillock board, or "
-            f"its baud rate is another than {self._baud:,}: look at the port and give its rate with --baud"
+            f"port {self.name}: it does not stop sending ({_MOST_DRAINS} times {self._silence} s): it is not a "
+            f"hillock board, or its baud rate is another than {self._baud:,}: look at the port and give its rate with "
+            f"--baud"
         )
 
     def close(self) -> None:
         """Close the port."""
         self._port.close()
 
+    def _seconds(self, count: int) -> float:
+        """How long bytes may take."""
+        return _BITS_OF_A_BYTE * count * self._slowness / self._baud
+
     def _take(self, count: int, timeout: float) -> bytes:
-        if timeout != self._timeout:
-            self._port.timeout = self._timeout = timeout
-        with _Ends():
+        """At most `count` bytes, and fewer when `timeout` seconds have gone by since all that was written has left."""
+        timeout += self._seconds(self._on_their_way)
+        with _Ends(self.name):
+            if timeout != self._timeout:
+                self._port.timeout = self._timeout = timeout
             got = self._port.read(count)
+        self._on_their_way = 0
         self.sent = zlib.crc32(got, self.sent)
         self.bytes_in += len(got)
         if len(self.seen) < _DRAIN:
@@ -147,11 +161,14 @@ class Uartbone:
 class _Ends:
     """A port that is gone is an error of the user's; pyserial's own is an OSError."""
 
+    def __init__(self, name: str):
+        self._name = name
+
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, OSError):
             raise HillockError(
-                f"the port is gone ({error}): plug the board in again, or start the virtual board again"
+                f"port {self._name}: it is gone ({error}): plug the board in again, or start the virtual board again"
             ) from None

@@ -157,9 +157,9 @@ class Control(wiring.Component):
         # What the access goes to: the word of a region, its slice or lane, and whether there is such a thing. The
         # address is there a cycle before it matters, so what follows from it is taken from registers.
         part, last_part, exists = Signal(config.part_bits), Signal(), Signal()
-        is_there, is_last_part = Signal(), Signal()
+        is_there, is_last_part, spare_bank = Signal(), Signal(), Signal()
         m.d.comb += [part.eq(offset[: config.part_bits]), self.lane.eq(part)]
-        m.d.sync += [exists.eq(is_there), last_part.eq(is_last_part)]
+        m.d.sync += [exists.eq(is_there), last_part.eq(is_last_part), spare_bank.eq(self._spare_bank(number))]
         with m.Switch(number):
             for entry in REGIONS:
                 with m.Case(entry.number):
@@ -219,7 +219,7 @@ class Control(wiring.Component):
                         self._elaborate_register_write(m, error)
                     with m.Elif(number == region("counts").number):
                         m.d.sync += error.bus_address.eq(1)
-                    with m.Elif(self.busy & ~self._spare_bank(number)):
+                    with m.Elif(self.busy & ~spare_bank):
                         m.d.sync += error.load_while_running.eq(1)
                     with m.Else():
                         m.d.comb += slice_stb.eq(1)

@@ -99,15 +99,16 @@ LINK_REGISTERS = (
     ),
     Register("input_space", 10, Access.RO, _whole("input_space", 16, "input tokens that can be put without waiting")),
     Register("inputs_put", 11, Access.RO, _whole("inputs_put", 32, "input tokens put since `restart`")),
-    Register("outputs_given", 12, Access.RO, _whole("outputs_given", 32, "output tokens given since `restart`")),
+    # Decisions first, so that where both are read in one request the output of those decisions is counted too.
+    Register("decisions_given", 12, Access.RO, _whole("decisions_given", 32, "decisions given since `restart`")),
+    Register("decisions_taken", 13, Access.RW, _whole("decisions_taken", 32, "decisions that the host has")),
+    Register("outputs_given", 14, Access.RO, _whole("outputs_given", 32, "output tokens given since `restart`")),
     Register(
         "outputs_taken",
-        13,
+        15,
         Access.RW,
         _whole("outputs_taken", 32, "output tokens that the host has; the window keeps those after them"),
     ),
-    Register("decisions_given", 14, Access.RO, _whole("decisions_given", 32, "decisions given since `restart`")),
-    Register("decisions_taken", 15, Access.RW, _whole("decisions_taken", 32, "decisions that the host has")),
     Register("cycle", 16, Access.RO, _whole("cycle", 32, "clock cycles since power-up")),
 )
 

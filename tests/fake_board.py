@@ -127,7 +127,7 @@ class FakeBoard:
         self.random = np.random.default_rng(seed)
         self.depths, self.idle = depths, idle
         self.wrong_words: dict[int, int] = change or {}
-        self.now, self.last_byte = 0.0, 0.0
+        self.now, self.last_byte, self.word_seconds = 0.0, 0.0, 0.0
         self.buffer, self.out = bytearray(), bytearray()
         self.received = self.sent = 0
         self.error = 0
@@ -184,7 +184,10 @@ class FakeBoard:
                     self.write(address, int.from_bytes(request[at : at + 4], "big"))
                 address += step
         elif command in (2, 4):
-            values = [self.read(address + step * number) for number in range(words)]
+            values = []
+            for number in range(words):
+                values.append(self.read(address + step * number))
+                self.now += self.word_seconds  # the next is read when this one has left
             answer = np.array(values, ">u4").tobytes()
             self.sent = zlib.crc32(answer, self.sent)
             self.out += answer

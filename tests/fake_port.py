@@ -65,10 +65,14 @@ NONE = Faults(0, 0)
 
 
 class FakePort:
-    """A serial object whose other end is a `FakeBoard`: it takes no time, and tells the board how late it is."""
+    """A serial object whose other end is a `FakeBoard`: it takes no time, and tells the board how late it is.
+
+    As with an adapter what is written waits for the wire, and the host goes on at once.
+    """
 
     def __init__(self, board, baud: int, to_board: Faults = NONE, from_board: Faults = NONE):
         self.board, self.byte = board, 10 / baud
+        board.word_seconds = 4 * self.byte
         self.to_board, self.from_board = to_board, from_board
         self.timeout: float | None = None
         self.now = board.now  # which another host may have talked to before
@@ -79,9 +83,9 @@ class FakePort:
         self.is_open = True
 
     def write(self, data: bytes) -> int:
-        self.now += self.byte * len(data)
+        self.last_there = max(self.last_there, self.now) + self.byte * len(data)
         for piece, late in self.to_board.pass_on(bytes(data)):
-            self.last_there = max(self.last_there, self.now + late)
+            self.last_there += late
             if piece:
                 self.there.append((self.last_there, piece))
         self.until(self.now)
@@ -109,7 +113,7 @@ class FakePort:
             self.board.receive(piece)
             answer, self.board.out = bytes(self.board.out), bytearray()
             for part, late in self.from_board.pass_on(answer):
-                self.last_back = max(self.last_back, self.board.now) + self.byte * len(part) + late
+                self.last_back = max(self.last_back, self.board.now) + late
                 if part:
                     self.back.append((self.last_back, part))
         self.board.now = max(self.board.now, self.now)
@@ -166,7 +170,7 @@ class BoardServer(Server):
             if not data:
                 return
             self.heard += data
-            self.board.now = time.monotonic() - self.began
+            self.board.now = max(self.board.now, time.monotonic() - self.began)
             self.board.receive(data)
             answer, self.board.out = bytes(self.board.out), bytearray()
             client.sendall(answer)

@@ -56,6 +56,19 @@ def test_package_data_covers_every_other_file():
     assert [path for path in others if not any(fnmatch.fnmatch(path, pattern) for pattern in patterns)] == []
 
 
+def test_the_design_names_every_module():
+    """Those of hw as files, those of the others in the tables of all modules."""
+    text = (ROOT / "docs" / "design.md").read_text()
+    named = {folder: set(re.findall(rf"`{folder}/(\w+)\.py`", text)) for folder in ("hw", "host")}
+    for table in text.partition("## All modules")[2].partition("\n## ")[0].split("\n\n"):
+        if head := re.match(r"\| `(\w+)/` \|", table.strip()):
+            cells = re.findall(r"^\|([^|]*)\|", table, re.MULTILINE)
+            named.setdefault(head[1], set()).update(re.findall(r"`(\w+)`", " ".join(cells)))
+    for folder in ("hw", "gen", "host", "sim"):
+        there = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__", "__main__"}
+        assert (folder, sorted(there - named[folder]), sorted(named[folder] - there)) == (folder, [], [])
+
+
 def test_every_dependency_has_its_reason():
     lines = (ROOT / "pyproject.toml").read_text().splitlines()
     wanted = {line for value in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()) for line in value}
@@ -125,13 +138,16 @@ def test_make_alone_lists_every_target():
         ("sim", []),
         ("verify", []),
         ("verify ARGS=--scheduler=tcp://there:8786", ["cluster"]),
+        ("setup-host", ["host"]),
         ("setup-cluster", ["cluster"]),
+        ("board-sim", []),
         ("bench", []),
         ("lint", ["lint"]),
         ("synth", ["synth"]),
         ("train", ["train"]),
-        ("test", ["lint", "test", "synth", "train", "host", "cluster"]),
-        ("setup", ["lint", "test", "synth", "host", "cluster", "train"]),
+        ("firmware", ["firmware"]),
+        ("test", ["lint", "test", "synth", "train", "host", "firmware", "cluster"]),
+        ("setup", ["lint", "test", "synth", "host", "firmware", "cluster", "train"]),
     ],
 )
 def test_a_target_installs_only_what_it_needs(target, groups):

@@ -8,9 +8,10 @@ from contextlib import suppress
 
 from link_bytes import at_link, read, write
 
-__all__ = ["Client", "cpu_seconds"]
+__all__ = ["PATIENCE", "Client", "cpu_seconds"]
 
-PATIENCE = 5.0
+PATIENCE = 60.0
+"""Seconds: much, on a machine that has other things to do too; only a failure waits for so long."""
 
 
 class Client:
@@ -37,9 +38,9 @@ class Client:
         while request:
             request = request[os.write(self._file, request) :]
 
-    def bytes(self, count: int, patience: float = PATIENCE) -> bytes:
+    def bytes(self, count: int) -> bytes:
         """So many, or fewer where they do not come."""
-        got, until = b"", time.monotonic() + patience
+        got, until = b"", time.monotonic() + PATIENCE
         while len(got) < count and (left := until - time.monotonic()) > 0:
             if select.select([self._file], [], [], left)[0]:
                 with suppress(BlockingIOError):

@@ -209,8 +209,8 @@ class Board {
             // dropped, no further one would change anything.
             const bool over = quiet > idle_cycles_ + 4 * SLICE;
             look(places, active ? 0 : over ? SLEEP : NAP);
-            if (over && !wires_.active()) continue;
-            for (unsigned cycle = 0; cycle < SLICE; ++cycle) {
+            const bool rests = over && !wires_.active();
+            for (unsigned cycle = 0; cycle < SLICE && !rests; ++cycle) {
                 design_.rx = wires_.drive();
                 tick();
                 wires_.sample(design_.tx);

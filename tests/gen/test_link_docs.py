@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from hillock.gen.link_docs import link_markdown
-from hillock.hw.link_registers import LINK_BASE, LINK_REGISTERS, WINDOW_SHIFT, WINDOWS, link_table_digest
+from hillock.hw.link_registers import LINK_BASE, LINK_REGISTERS, WINDOW_SHIFT, WINDOWS, link_register, link_table_digest
 from hillock.hw.registers import REGIONS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -72,3 +72,8 @@ def test_the_table_is_consistent():
             assert field.low >= end
             end = field.low + int(field.width)
         assert end <= 32
+
+
+def test_decisions_are_read_before_their_output():
+    """In one request: else a decision that comes between the two would be without its last spikes."""
+    assert link_register("decisions_given").offset < link_register("outputs_given").offset

@@ -29,7 +29,7 @@ from hillock.sim.timing import time_inference
 from hillock.sim.token_words import unpack
 from hillock.sim.virtual_board import VirtualBoard
 from link_bytes import at_link, read, window, write, write_rows
-from virtual_client import Client, cpu_seconds
+from virtual_client import PATIENCE, Client, cpu_seconds
 
 CACHE = Path(__file__).resolve().parents[2] / "build" / "test-board"
 ERRORS = {field.name: 1 << field.low for field in link_register("error").fields}
@@ -129,6 +129,12 @@ def test_a_client_leaves_and_the_next_comes(board):
 # Images
 
 
+def wait_for(happens):
+    until = time.monotonic() + PATIENCE
+    while not happens():
+        assert time.monotonic() < until
+
+
 def run_image(client, placement, pixels, bank=0):
     """Start an image that is loaded here, and hold everything that comes out against the golden model."""
     network, core = placement.network, placement.cores[0]
@@ -136,9 +142,7 @@ def run_image(client, placement, pixels, bank=0):
     timeline = time_inference(placement.pipeline, trace)
     client.send(write(at_link("control"), RESTART))
     client.send(write_rows(image_writes(pixels, core, bank)) + write(at("control"), 1 | bank << 2))
-    until = time.monotonic() + 20
-    while not client.get(at_link("decisions_given")):
-        assert time.monotonic() < until
+    wait_for(lambda: client.get(at_link("decisions_given")))
     decision, _cycle = client.ask(window("decisions"), DECISION_WORDS)
     assert decision == client.get(at("decision")) == trace.decision
     assert client.get(at("cycles")) == timeline.decision
@@ -172,13 +176,11 @@ def test_the_next_image_while_one_runs(board, placement, images):
     with Client(board.tcp_url) as client:
         client.send(write(at_link("control"), RESTART) + write(at("error"), 0x1F))
         for number, pixels in enumerate(images):
-            while client.get(at("status")) & 4:  # pending
-                pass
+            wait_for(lambda: not client.get(at("status")) & 4)  # pending
             client.send(write_rows(image_writes(pixels, placement.cores[0], number % 2)))
             client.send(write(at("control"), 1 | number % 2 << 2))
             client.send(write(at_link("outputs_taken"), client.get(at_link("outputs_given"))))
-        while client.get(at_link("decisions_given")) < len(images):
-            pass
+        wait_for(lambda: client.get(at_link("decisions_given")) == len(images))
         kept = client.ask(window("decisions"), DECISION_WORDS * len(images))
         traces = [golden.run(placement.network, image=pixels) for pixels in images]
         assert kept[::2] == [trace.decision for trace in traces]
@@ -321,7 +323,7 @@ def test_cuts_that_do_not_fit():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "hillock: board-sim: network 'digits' on 3 cores: 2 problems\n"
-        "  - lanes must be given for each core, and a layer to cut before for each but the first, not 3 lanes and 1 "
-        "layers\n  - cut before 'nowhere': it must be one of its layers, encoder, hidden, output\n"
+        "hillock: network 'digits' on 3 cores: 2 problems\n"
+        "  - --lanes must be given for each core, and a layer to --cut before for each but the first, not 3 lanes and "
+        "1 layers\n  - cut before 'nowhere': it must be one of its layers, encoder, hidden, output\n"
     )

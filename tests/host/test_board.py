@@ -104,6 +104,32 @@ def test_images_are_loaded_while_one_runs():
     assert board.errors() == [0]
 
 
+def test_a_slow_wire():
+    """What is written takes seconds to leave, and the answer is waited for."""
+    board = Board(FakePort(FakeBoard(PLACEMENT), 4800), "fake", baud=4800)
+    board.load(PROGRAM)
+    given = inputs_of(PLACEMENT.network, 1, 3)[0]
+    assert difference(PROGRAM, board.run(**given), golden.run(PLACEMENT.network, **given)) is None
+    assert (board.statistics.retries, board.statistics.lost) == (0, 0)
+
+
+def test_what_may_take_how_long():
+    """At a URL there may be a simulation, which gets the time that it needs."""
+    for name in ("/dev/ttyUSB0", "socket://127.0.0.1:1"):
+        times: list[float] = []
+        port = FakePort(FakeBoard(PLACEMENT), BAUD)
+
+        def read(size, port=port, times=times, take=port.read):
+            times.append(port.timeout)
+            return take(size)
+
+        port.read = read
+        board = Board(port, name, baud=BAUD)
+        board.write(np.array([(region("synapses").base, 0)] * 300, np.uint32))
+        assert times[0] == Limits().silence
+        assert max(times) == pytest.approx(0.5 + ports.slowness(name) * (300 * 10 + 6 + 12) * 10 / BAUD)
+
+
 def test_only_decisions():
     board = opened(FakeBoard(PLACEMENT))
     board.load(PROGRAM)
@@ -269,8 +295,8 @@ def test_nothing_answers():
             pass
 
     text = (
-        "port fake: nothing answers: is the board powered, is its bitstream loaded, is this its port, and is the baud "
-        "rate (--baud) that of the bitstream?"
+        "port fake: nothing answers: is the board powered, is its bitstream loaded, is this its port, does no other "
+        "program have it open, and is the baud rate (--baud) that of the bitstream?"
     )
     refuses(text, lambda: Board(Silent(), "fake", limits=QUICK))
 
@@ -313,8 +339,8 @@ def test_a_port_that_never_stops():
             pass
 
     text = (
-        "the port does not stop sending (256 times 0.2 s): it is not a hillock board, or its baud rate is another than "
-        "1,000,000: look at the port and give its rate with --baud"
+        "port fake: it does not stop sending (256 times 0.2 s): it is not a hillock board, or its baud rate is another "
+        "than 1,000,000: look at the port and give its rate with --baud"
     )
     refuses(text, lambda: Board(Babble(), "fake"))
 
@@ -402,6 +428,23 @@ def test_a_port_that_cannot_be_opened(number, text, monkeypatch):
     refuses(f"port /dev/ttyX: {text}", lambda: Board.open("/dev/ttyX"))
 
 
+@pytest.mark.parametrize("fails", [None, ValueError("no such flag"), NotImplementedError(), AttributeError()])
+def test_an_adapter_is_asked_for_short_answers_at_once(fails, monkeypatch):
+    import serial
+
+    asked = []
+
+    class Adapter:
+        def set_low_latency_mode(self, on):
+            asked.append(on)
+            if fails:
+                raise fails
+
+    monkeypatch.setattr(serial, "serial_for_url", lambda *_, **__: Adapter())
+    assert isinstance(ports.open_port("/dev/ttyX", 9600), Adapter)
+    assert asked == [True]
+
+
 def test_nobody_listens():
     text = (
         "port socket://127.0.0.1:9: nobody listens there: start the virtual board (make board-sim), and take the "
@@ -423,7 +466,8 @@ def test_a_socket_that_is_gone():
     with BoardServer(FakeBoard(PLACEMENT)) as server:
         board = Board.open(server.url, limits=Limits(silence=0.05))
         board.load(PROGRAM)
-    with pytest.raises(HillockError, match=r"^the port is gone \(.*\): plug the board in again, or start the virtual"):
+    text = rf"^port {re.escape(server.url)}: it is gone \(.*\): plug the board in again, or start the virtual"
+    with pytest.raises(HillockError, match=text):
         board.run(image=np.zeros(6, int))
     board.close()
 

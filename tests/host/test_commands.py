@@ -9,6 +9,7 @@ import pytest
 from fake_board import FakeBoard
 from fake_port import BoardServer
 from hillock.gen import cli, host_command
+from hillock.gen.manifest import write_images
 from hillock.gen.models import load_model
 from hillock.gen.pipeline import place_pipeline
 from hillock.hw.registers import region
@@ -87,21 +88,48 @@ def test_another_model(hillock, url):
     assert "(1 core of 8 lanes), and the board has design" in err
 
 
-def test_cores_that_do_not_fit(hillock, url):
-    code, _, err = hillock("run", "--port", url, "--lanes", 8, "--cut", "nowhere")
+def test_cores_that_do_not_fit(hillock):
+    code, _, err = hillock("run", "--port", "nowhere", "--lanes", 8, "--cut", "nowhere")
     assert code == 2
     assert err == (
-        "hillock: cores: there must be lanes for each, and for each but the first one of the layers encoder, hidden, "
-        "output to cut before, not lanes [8] and cuts ['nowhere']\n"
+        "hillock: network 'digits' on 1 cores: 2 problems\n"
+        "  - --lanes must be given for each core, and a layer to --cut before for each but the first, not 1 lanes and "
+        "1 layers\n"
+        "  - cut before 'nowhere': it must be one of its layers, encoder, hidden, output\n"
     )
 
 
-def test_selftest(hillock, url):
+def test_a_folder_of_images(hillock, placement, url, tmp_path):
+    """It says itself what cores it is for."""
+    write_images(placement.cores[0], tmp_path)
+    code, out, _ = hillock("run", "--port", url, "--images-folder", tmp_path, "--images", 1, "--no-compare", "--json")
+    assert code == 0
+    assert (json.loads(out)["compared"], json.loads(out)["different"]) == (False, None)
+    code, out, _ = hillock("run", "--port", url, "--images-folder", tmp_path, "--images", 1, "--no-compare")
+    assert "1 of 1 right, not compared with the golden model" in out
+    code, _, err = hillock("selftest", "--port", url, "--images-folder", tmp_path, "--lanes", 16)
+    assert (code, err) == (
+        2,
+        f"hillock: {tmp_path}: the manifest says on which core its images are: leave out --lanes and --cut\n",
+    )
+
+
+def test_selftest(hillock, fake, url):
+    written: dict[int, list[int]] = {}
+    write = fake.write
+
+    def listen(address, value):
+        written.setdefault(address, []).append(value)
+        write(address, value)
+
+    fake.write = listen
     code, out, _ = hillock("selftest", "--port", url, "--images", 2)
     assert code == 0
     lines = out.splitlines()
     assert lines[-1] == "PASS"
     assert [line.split()[0] for line in lines[:-1]] == ["PASS"] * 9
+    first, second, *_ = written[region("synapses").base + 1]
+    assert first ^ second == 0xFFFFFFFF
     code, out, _ = hillock("selftest", "--port", url, "--images", 1, "--json")
     assert json.loads(out)["passed"] is True
 

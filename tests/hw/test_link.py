@@ -182,7 +182,7 @@ def test_input_beyond_the_space_is_refused():
 def test_input_is_a_stream(patience):
     """Each token is offered once and stays until it is taken, however the core takes."""
     rng = np.random.default_rng(2)
-    taken = []
+    taken: list[int] = []
 
     async def test(host):
         ctx, dut = host.ctx, host.dut

@@ -1,0 +1,87 @@
+"""The committed program is that of the sources; where its compiler is, it compiles to the same bytes."""
+
+import json
+import shutil
+
+import pytest
+
+from hillock.gen import firmware_program
+from hillock.gen.firmware_program import COMPILER, PREBUILT, compile_program, compiler_version, prebuilt, sources
+from hillock.hw.problems import HillockError
+
+AS_COMMITTED = json.loads(PREBUILT.read_text())["compiler"]
+
+
+def test_the_committed_program_is_that_of_the_sources():
+    """If not: hillock firmware --compile"""
+    program = prebuilt()
+    assert program.sizes["program"] == 4 * len(program.words)
+    assert {path.name for path in sources() if path.suffix in (".c", ".S")} == program.sizes.keys() - {"program"}
+
+
+@pytest.mark.skipif(compiler_version() is None, reason=f"there is no {COMPILER}: the committed program is used")
+def test_it_compiles():
+    program = compile_program()
+    if program.compiler == AS_COMMITTED:  # another version may find other instructions
+        assert program == prebuilt()
+
+
+@pytest.fixture
+def copy(tmp_path):
+    for suffix in (".json", ".hex"):
+        shutil.copy(PREBUILT.with_suffix(suffix), tmp_path / f"soc{suffix}")
+    return tmp_path / "soc.json"
+
+
+def test_a_changed_source(copy, tmp_path, monkeypatch):
+    firmware = tmp_path / "firmware"
+    shutil.copytree(firmware_program.FIRMWARE, firmware)
+    monkeypatch.setattr(firmware_program, "FIRMWARE", firmware)
+    assert prebuilt(copy).words
+    with (firmware / "src" / "hillock.c").open("a") as file:
+        file.write("\n")
+    with pytest.raises(HillockError) as caught:
+        prebuilt(copy)
+    assert str(caught.value) == (
+        f"firmware: {copy} was compiled from other sources than those in {firmware}: compile it with "
+        f"'hillock firmware --compile'"
+    )
+
+
+def test_a_changed_program(copy):
+    path = copy.with_suffix(".hex")
+    text = path.read_text()
+    path.write_text(text.replace(text[:8], "00000013", 1))
+    with pytest.raises(HillockError) as caught:
+        prebuilt(copy)
+    assert str(caught.value) == (
+        f"firmware: {path} was changed after it was compiled: compile it with 'hillock firmware --compile'"
+    )
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"sizes": 3}'])
+def test_a_program_that_is_none(copy, content):
+    copy.write_text(content)
+    with pytest.raises(HillockError, match=r"^firmware: .*soc\.json cannot be read \(.*\): compile it with "):
+        prebuilt(copy)
+
+
+def test_no_compiler(monkeypatch):
+    monkeypatch.setattr(firmware_program, "COMPILER", "no-such-gcc")
+    with pytest.raises(HillockError) as caught:
+        compile_program()
+    assert str(caught.value) == (
+        "firmware: no-such-gcc is not on the path: on Debian or Ubuntu, apt-get install gcc-riscv64-unknown-elf; "
+        f"without it the program that lies in {PREBUILT.parent} is used"
+    )
+
+
+@pytest.mark.skipif(compiler_version() is None, reason=f"there is no {COMPILER}: the committed program is used")
+def test_what_the_compiler_says(tmp_path, monkeypatch):
+    firmware = tmp_path / "firmware"
+    shutil.copytree(firmware_program.FIRMWARE, firmware)
+    monkeypatch.setattr(firmware_program, "FIRMWARE", firmware)
+    with (firmware / "soc" / "console.c").open("a") as file:
+        file.write("int wrong(void) { unsigned char x = 1000; return x; }\n")
+    with pytest.raises(HillockError, match=r"(?s)^firmware: riscv64-unknown-elf-gcc ended with status 1: .*Werror"):
+        compile_program()

@@ -27,7 +27,7 @@ def firmware(
         Path | None, typer.Option(help="Write the network image for a program of your own: FILE.bin, or FILE.h for C.")
     ] = None,
     synth: Annotated[bool, typer.Option("--synth", help="Synthesize, place and route it for an LFE5U-85F.")] = False,
-    frequency: Annotated[int, typer.Option(min=1, help="The clock asked for by --synth, in MHz.")] = 60,
+    frequency: Annotated[int, typer.Option(min=1, help="The clock asked for by --synth, in MHz.")] = 50,
     cache: Annotated[Path, typer.Option(help="Where compiled designs are kept.")] = Path("build/verilator"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, and nothing else.")] = False,
 ) -> None:
@@ -62,9 +62,11 @@ def firmware(
         progress = Progress(None if as_json else Console(stderr=True))
         image = soc_image(program, firmware_data(placement, inputs))
         folder = Path("build/firmware") / f"{model}-{lanes}"
-        result = asdict(synthesize_soc(placement, image, folder=folder, frequency=frequency, progress=progress))
-        lines = [f"{name:<20} {cells}" for name, cells in result.items()]
-        _print(as_json, {**result, "ram_bytes": 4 * image.ram_words}, lines)
+        result = synthesize_soc(placement, image, folder=folder, frequency=frequency, progress=progress)
+        lines = [f"{'':<16} {'all':>7} {'processor and memory':>21}"]
+        lines += [f"{name:<16} {n:>7,} {n - result.without_processor[name]:>21,}" for name, n in result.cells.items()]
+        lines += [f"{result.placed['TRELLIS_COMB']:,} TRELLIS_COMB when placed, {result.fmax} MHz"]
+        _print(as_json, {**asdict(result), "ram_bytes": 4 * image.ram_words}, lines)
         return
     said = simulate_soc(
         placement,

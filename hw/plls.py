@@ -20,12 +20,20 @@ _Setting = tuple[float, float, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Pll:
-    """A PLL of `family` that makes `hz` of `oscillator_hz`, with these `parameters` of its primitive."""
+    """A PLL of `family` that makes `hz` of `oscillator_hz`, with these `parameters` of its primitive.
+
+    Where it `holds`, its clock stands still until it has locked, so that nothing has to be reset.
+    """
 
     family: str
     oscillator_hz: int
     hz: int
     parameters: dict[str, Any]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the clock begins when it is right."""
+        return self.family == "ecp5"
 
     def add_to(self, m: Module, source: Signal, made: Signal, locked: Signal) -> None:
         """Put the primitive into `m`, between the pin `source` and the clock `made`."""
@@ -95,6 +103,8 @@ def _xilinx7(source: float) -> Iterator[_Setting]:
 
 
 def _ecp5_instance(pll: Pll, m: Module, source: Signal, made: Signal, locked: Signal) -> Instance:
+    output = Signal()
+    m.submodules.clock_gate = Instance("DCCA", i_CLKI=output, i_CE=locked, o_CLKO=made)
     return Instance(
         "EHXPLLL",
         # What Lattice's own tool writes beside a PLL: its loop filter.
@@ -115,7 +125,7 @@ def _ecp5_instance(pll: Pll, m: Module, source: Signal, made: Signal, locked: Si
         i_RST=0,
         i_STDBY=0,
         i_CLKI=source,
-        i_CLKFB=made,
+        i_CLKFB=output,
         i_PHASESEL0=0,
         i_PHASESEL1=0,
         i_PHASEDIR=1,
@@ -123,7 +133,7 @@ def _ecp5_instance(pll: Pll, m: Module, source: Signal, made: Signal, locked: Si
         i_PHASELOADREG=1,
         i_PLLWAKESYNC=0,
         i_ENCLKOP=0,
-        o_CLKOP=made,
+        o_CLKOP=output,
         o_LOCK=locked,
     )
 

@@ -1,7 +1,10 @@
 """The committed program is that of the sources; where its compiler is, it compiles to the same bytes."""
 
 import json
+import re
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,7 @@ from hillock.gen import firmware_program
 from hillock.gen.firmware_program import COMPILER, PREBUILT, compile_program, compiler_version, prebuilt, sources
 from hillock.hw.problems import HillockError
 
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "firmware.md"
 AS_COMMITTED = json.loads(PREBUILT.read_text())["compiler"]
 
 
@@ -17,6 +21,22 @@ def test_the_committed_program_is_that_of_the_sources():
     program = prebuilt()
     assert program.sizes["program"] == 4 * len(program.words)
     assert {path.name for path in sources() if path.suffix in (".c", ".S")} == program.sizes.keys() - {"program"}
+
+
+def test_the_sizes_in_the_document():
+    sizes = prebuilt().sizes
+    program = sizes.pop("program")
+    rows = re.findall(r"^\| `(\w+\.[cS])` \| ([\d,]+) \|$", DOCUMENT.read_text(), re.MULTILINE)
+    assert {name: int(size.replace(",", "")) for name, size in rows} == sizes
+    assert f"| the program of the system on chip | {program:,} |" in DOCUMENT.read_text()
+
+
+def test_the_example_in_the_document_compiles(tmp_path):
+    (example,) = re.findall(r"^```c\n(#include.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "example.c").write_text(example)
+    (tmp_path / "network.h").write_text("static const uint32_t network[] = {0x48494d47u};\n")
+    flags = ["-std=c99", "-ffreestanding", "-Wall", "-Wextra", "-Werror", f"-I{firmware_program.FIRMWARE / 'include'}"]
+    subprocess.run(["gcc", *flags, "-c", "example.c", "-o", "example.o"], cwd=tmp_path, check=True)
 
 
 @pytest.mark.skipif(compiler_version() is None, reason=f"there is no {COMPILER}: the committed program is used")

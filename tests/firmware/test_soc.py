@@ -19,6 +19,7 @@ from hillock.sim.soc import build_soc, run_soc
 from hillock.sim.timing import time_inference
 from link_networks import inputs_of, small
 
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "firmware.md"
 CACHE = Path(__file__).resolve().parents[2] / "build" / "test-soc"
 RESULT = re.compile(
     r"PASS  image (\d+): class (\d+), (\d+) cycles, (\d+) spikes (0x[0-9a-f]{8}), counts((?: \d+)+)", re.ASCII
@@ -59,6 +60,7 @@ def test_digits():
     )
     check_results(placement, inputs, said.lines)
     assert said.lines[-1] == "PASS  14 steps, 0 failed, 6 inferences"
+    assert "\n".join(f"    {line}" for line in said.lines[:-1]) in DOCUMENT.read_text()
 
 
 @pytest.fixture(scope="module")

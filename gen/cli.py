@@ -2,19 +2,19 @@
 
 import json
 import sys
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hillock.hw.problems import HillockError
 
 from .convert_command import convert
+from .experiments.command import experiment
 from .plan_command import plan
+from .progress import Steps
 
 __all__ = ["main"]
 
@@ -29,27 +29,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON, a
 _INTERRUPTED = 130
 _DIFFERS = 1
 _UNUSABLE = 2
-
-
-class _Steps:
-    """Numbered steps with a progress bar each, on standard error, so that standard output is for results."""
-
-    def __init__(self, quiet: bool):
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(compact=True),
-        )
-        self.console = Console(stderr=True, quiet=quiet)
-        self.progress = Progress(*columns, console=self.console)
-        self.count = 0
-
-    def __call__(self, text: str, total: int) -> Callable[[int], None]:
-        self.count += 1
-        task = self.progress.add_task(f"[{self.count}] {text}", total=total)
-        return lambda done: self.progress.advance(task, done)
 
 
 @app.command()
@@ -74,7 +53,7 @@ def sim(
 
     loaded = load_model(model)
     dataset = load_dataset(loaded.dataset)
-    steps = _Steps(quiet=as_json)
+    steps = Steps(quiet=as_json)
     with steps.progress:
         result = simulate(
             loaded.network,
@@ -181,7 +160,7 @@ def bench(
     from .bench import LANES, NET_1_LANES, run_bench
     from .bench_tables import bench_tables
 
-    steps = _Steps(quiet=as_json)
+    steps = Steps(quiet=as_json)
     with steps.progress:
         result = run_bench(
             folder, lanes=lanes or LANES, net_1_lanes=net_1_lanes or NET_1_LANES, images=images, step=steps
@@ -212,7 +191,7 @@ def synth(
     from .mapping import fit
     from .models import load_model
     from .silicon import render, update_document
-    from .synth import Progress as Steps
+    from .synth import Progress as SynthSteps
     from .synth import synthesize
 
     if model and (depth or potential_bits):
@@ -224,7 +203,7 @@ def synth(
             (CoreConfig(lanes=count, synapse_words=words, potential_bits=bits), "any")
             for count, words, bits in product(lanes or [16], depth or [1024], potential_bits or [16])
         ]
-    steps = Steps(None if as_json else Console(stderr=True))
+    steps = SynthSteps(None if as_json else Console(stderr=True))
     results = []
     for config, made_for in cores:
         steps.note(
@@ -254,6 +233,7 @@ def train(
 
 
 app.command()(convert)
+app.command()(experiment)
 
 
 @app.command()

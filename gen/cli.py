@@ -59,7 +59,7 @@ def sim(
             loaded.network,
             dataset,
             float_accuracy=loaded.float_accuracy,
-            float_network=float_network_of(str(loaded.folder), loaded.network),
+            float_network=float_network_of(loaded),
             lanes=lanes,
             folder=folder,
             cache=folder.parent / "verilator",

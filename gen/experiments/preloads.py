@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hillock.gen.byte_product import byte_product
 from hillock.gen.preload_search import optimise_preloads, with_preloads
 from hillock.sim.archive import write_file
 from hillock.sim.network import Network
@@ -59,6 +60,7 @@ def search(
         np.asarray(some),
         timesteps=TIMESTEPS,
         method=method,
+        product=byte_product(),
         progress=lambda curve: progress(1),
     )
     found = {

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from hillock.gen.byte_product import byte_product
 from hillock.gen.float_network import FloatArray
 from hillock.gen.simulate import Step
 from hillock.sim.layer_runs import LayerRuns, SpikeTrains
@@ -66,7 +67,7 @@ def _correlations(
 ) -> dict[str, list[float | None]]:
     """Pearson's coefficient of N(t) / t with the activation, over the neurons of a layer and some images."""
     images = setting.images[:_IMAGES]
-    runs = LayerRuns(network, images.astype(np.int64))
+    runs = LayerRuns(network, images.astype(np.int64), product=byte_product())
     trains: dict[str, SpikeTrains] = {}
     result = {}
     for index, layer in enumerate(network.layers):

@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from hillock.gen.byte_product import byte_product
 from hillock.gen.datasets import ImageArray
 from hillock.gen.float_network import FloatArray
 from hillock.gen.latency import output_counts
@@ -90,7 +91,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]] | None:
 
 
 def _run_part(network: Network, images: ImageArray, path: Path) -> dict[str, NDArray[Any]]:
-    result = run_batch(network, images.astype(np.int64))
+    result = run_batch(network, images.astype(np.int64), product=byte_product())
     part: dict[str, NDArray[Any]] = {
         "output": result.output,
         "sop_at": result.sop_at.sum(axis=0),

@@ -85,9 +85,9 @@ def test_a_run_takes_up_the_parts_that_are_there(setting, tmp_path, monkeypatch)
     monkeypatch.setattr(runs_module, "_PART", 10)
     ran = []
 
-    def counted(network, images):
+    def counted(network, images, product):
         ran.append(len(images))
-        return run_batch(network, images)
+        return run_batch(network, images, product=product)
 
     monkeypatch.setattr(runs_module, "run_batch", counted)
     told: list[int] = []

@@ -55,7 +55,8 @@ class SpikeTrains:
 class LayerRuns:
     """The layers of a network with image or static input, for `images` [n, inputs] of it.
 
-    `threads` and `product` are as for `run_batch`. The calls take the trains of the layers behind which a layer stands, by name.
+    `threads` and `product` are as for `run_batch`. The calls take the trains of the layers behind which a layer stands,
+    by name.
     """
 
     def __init__(

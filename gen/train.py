@@ -18,6 +18,7 @@ from hillock.sim import network_file
 from hillock.sim.batch import BatchResult, run_batch
 from hillock.sim.network import Decision, Network
 
+from .byte_product import byte_product
 from .convert import normalise
 from .datasets import Dataset, load_dataset
 from .float_file import save_float
@@ -77,7 +78,7 @@ def train_model(
         network, report = convert(trained, dataset, recipe)
         images = dataset.test_images[: recipe.test_images].astype(np.int64)
         measured = bars.add_task(f"measuring {name}: images", total=len(images))
-        result = run_batch(network, images, lambda done: bars.advance(measured, done))
+        result = run_batch(network, images, lambda done: bars.advance(measured, done), product=byte_product())
     record = {"command": command, "recipe": asdict(recipe), "torch": str(torch.__version__)}
     record |= _scores(dataset, recipe, trained, network, result) | {"quantization": report.as_dict()}
     _write(Path(folder) / name, network, trained, record)

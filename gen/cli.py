@@ -1,6 +1,7 @@
 """The command line: arguments, progress and exit codes. The one place that catches our errors."""
 
 import json
+import os
 import sys
 from itertools import product
 from pathlib import Path
@@ -131,7 +132,8 @@ def verify(
             count=display.count,
         )
         words = machine or workers.words
-    record = record_of(result, words)
+    given = model if model == loaded.network.name else os.path.relpath(model)
+    record = record_of(result, words, given)
     if as_json:
         print(json.dumps(record, indent=2))
     else:
@@ -139,7 +141,7 @@ def verify(
     if not result.equal:
         print(f"hillock: the gateware differs from the golden model: {result.difference}", file=sys.stderr)
         raise typer.Exit(_DIFFERS)
-    written = write_record(result, words, records)
+    written = write_record(result, words, records, given)
     if not as_json:
         said = f"written: {written}" if written else "the record that is there has more images: left as it is"
         Console().print(said, highlight=False, soft_wrap=True)

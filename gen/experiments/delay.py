@@ -39,17 +39,14 @@ def measure(setting: Setting, options: Options, step: Step) -> Record:
     for name in names:
         results[name] = _one(runs[name], measured)
         done(1)
+    written = {}
     for criterion in measured.wanted:
         soonest = _soonest(results, criterion)
         if soonest:
-            choice = results[soonest]["chosen"][criterion]
-            write_network(
-                setting,
-                runs[soonest].network,
-                criterion,
-                DelayChoice(choice["delay"], choice["first_at"]),
-                options.cache,
-            )
+            chosen = results[soonest]["chosen"][criterion]
+            choice = DelayChoice(chosen["delay"], chosen["first_at"])
+            network = write_network(setting, runs[soonest].network, criterion, choice, options.cache)
+            written[network.name] = {"preload": soonest, "digest": network.digest()}
     return {
         "search_images": options.search_images,
         "layer_wise": latency["layer_wise"],
@@ -57,6 +54,7 @@ def measure(setting: Setting, options: Options, step: Step) -> Record:
         "wanted": latency["wanted"],
         "without": {name: latency["preloads"]["0.0"][name] for name in ("first_at", "sop")},
         "preloads": results,
+        "written": written,
     }
 
 

@@ -15,8 +15,11 @@ from .setting import Setting
 __all__ = ["write_network"]
 
 
-def write_network(setting: Setting, network: Network, criterion: str, choice: DelayChoice, cache: Path) -> Path:
-    """Write `network`, with the narrowest potentials that are safe, to `cache`/networks/<model>-<criterion>."""
+def write_network(setting: Setting, network: Network, criterion: str, choice: DelayChoice, cache: Path) -> Network:
+    """Write `network`, with the narrowest potentials that are safe, to `cache`/networks/<model>-<criterion>.
+
+    Returns what was written.
+    """
     name = f"{setting.name}-{criterion}"
     result = narrowed(replace(with_delay(network, choice), name=name))
     folder = cache / "networks" / name
@@ -30,4 +33,4 @@ def write_network(setting: Setting, network: Network, criterion: str, choice: De
     network_file.save(result, folder / f"network{network_file.SUFFIX}")
     save_float(setting.float_network, folder / "float.npz")
     network_file.write_file(folder / "model.json", (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
-    return folder
+    return result

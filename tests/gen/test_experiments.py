@@ -243,8 +243,9 @@ def test_the_board_runs_each_network_until_the_criterion(setting, options, tmp_p
 
 def test_the_network_that_is_written_is_what_verify_takes(setting, options, tmp_path):
     network = networks(setting, {})["0.3"]
-    folder = write_network(setting, network, "t99.5", DelayChoice(delay=2, latency=9), tmp_path)
-    model = load_model(str(folder))
+    written = write_network(setting, network, "t99.5", DelayChoice(delay=2, latency=9), tmp_path)
+    model = load_model(str(tmp_path / "networks" / "digits-t99.5"))
+    assert model.network.digest() == written.digest()
     assert (model.network.name, model.network.delay, model.network.timesteps) == ("digits-t99.5", 2, 9)
     assert model.network.potential_bits < setting.network.potential_bits
     image = setting.images[0].astype(np.int64)

@@ -128,14 +128,18 @@ def _scores(
 def _class_scores(
     dataset: Dataset, outputs: FloatArray, network: Network, result: BatchResult
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """How many images the float and the integer network have right."""
+    """How many images are right: of all, and of those of `result`, for the float network; of the latter for the other."""
 
     def score(right: Any) -> dict[str, Any]:
         return {"correct": int(right.sum()), "accuracy": round(float(right.mean()), 6)}
 
     labels = dataset.test_labels[: len(result.decisions)]
     by_timestep = (result.decisions_at == labels[:, None]).T
-    return score(outputs.argmax(axis=1) == dataset.test_labels), (
+    right_of_float = outputs.argmax(axis=1) == dataset.test_labels
+    of_float = score(right_of_float)
+    if len(labels) < len(right_of_float):
+        of_float["accuracy_on_the_same_images"] = score(right_of_float[: len(labels)])["accuracy"]
+    return of_float, (
         score(result.decisions == labels)
         | {"accuracy_by_timestep": [score(right)["accuracy"] for right in by_timestep]}
     )

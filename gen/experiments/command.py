@@ -35,6 +35,7 @@ def experiment(
 
     from .all import EXPERIMENTS
     from .experiment import Options
+    from .index import renew_index
     from .record import write_results
     from .setting import open_setting
 
@@ -77,6 +78,7 @@ def experiment(
         command = " ".join(["hillock experiment", setting.model.network.name, one.name, *texts])
         records[one.name] = {"command": command, "about": setting.about()} | measured
         path = write_results(one, records[one.name], EXPERIMENTS, folder)
+        renew_index(folder)
         if not as_json:
             for table in one.tables(records[one.name]):
                 Console().print(table.rich())

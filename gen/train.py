@@ -128,7 +128,7 @@ def _scores(
 def _class_scores(
     dataset: Dataset, outputs: FloatArray, network: Network, result: BatchResult
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """How many images are right: of all, and of those of `result`, for the float network; of the latter for the other."""
+    """How many images are right: for the float network of all and of those of `result`, for the other of the latter."""
 
     def score(right: Any) -> dict[str, Any]:
         return {"correct": int(right.sum()), "accuracy": round(float(right.mean()), 6)}

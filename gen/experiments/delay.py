@@ -119,6 +119,7 @@ def _figures(record: Record) -> dict[str, tuple[bytes, str]]:
     factor, y = (100, "accuracy (%)") if accuracy else (1, "mean squared error")
     preloads = record["preloads"]
     shown = list(preloads["0.0"]["score_at"])
+    best = factor * max(record["wanted"].values())
     panels = [
         Panel(
             title=f"At timestep {t}",
@@ -131,6 +132,7 @@ def _figures(record: Record) -> dict[str, tuple[bytes, str]]:
                 )
                 for name, one in preloads.items()
             },
+            limits=(best - 5, best + 0.5) if accuracy else None,
             logarithmic=not accuracy,
         )
         for t in shown

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from hillock.gen.float_network import FloatArray
 from hillock.gen.svg import LIGHT, drawing
@@ -85,6 +85,8 @@ def _panel(axes: Axes, panel: Panel) -> None:
         )
     if panel.logarithmic:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # not as mathematics
+        axes.yaxis.set_minor_formatter(NullFormatter())
     if panel.limits:
         axes.set_ylim(*panel.limits)
     axes.set(title=panel.title, xlabel=panel.x, ylabel=panel.y)

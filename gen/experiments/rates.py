@@ -123,7 +123,7 @@ def _figures(record: Record) -> dict[str, tuple[bytes, str]]:
                 y="normalised rate",
                 lines=lines,
                 levels={"exact": 1.0},
-                limits=(0.0, 2.0),
+                limits=(0.0, 1.25),
             )
         )
     times = record["correlation_timesteps"]

@@ -25,7 +25,7 @@ train := torch (200 MB; some 3 GB if pip picks the build with CUDA)
 .NOTPARALLEL:
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup setup-host setup-cluster sim board-sim firmware plan verify test test-slow bench synth train lint typecheck format clean
+.PHONY: help setup setup-host setup-cluster sim board-sim firmware plan verify test test-slow experiment bench synth train lint typecheck format clean
 
 help: ## list the targets
 	@echo 'make TARGET [ARGS="..."], where ARGS goes to the program behind the target:'
@@ -57,6 +57,9 @@ test: lint typecheck $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-firmwar
 
 test-slow: $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-train ## the slow tests
 	@$(PY) -m pytest -m slow $(ARGS)
+
+experiment: $(STAMP)-base ## measure preloads and delays: ARGS="net1-c latency"
+	@$(PY) -m hillock.gen experiment $(ARGS)
 
 bench: $(STAMP)-base ## measure cycles, synaptic operations and lane utilization
 	@$(PY) -m hillock.gen bench $(ARGS)

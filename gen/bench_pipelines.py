@@ -17,7 +17,7 @@ from .pipeline import PipelinePlacement, place_pipeline
 from .simulate import Step
 from .verilog import accelerator_verilog
 
-__all__ = ["CLOCK", "DENSE_LANES", "NET_1_CUTS", "NET_1_LANES", "pipeline_rows"]
+__all__ = ["CLOCK", "DENSE_LANES", "NET_1_CUTS", "NET_1_LANES", "pipeline_row", "pipeline_rows"]
 
 DENSE_LANES = (128, 8)
 """784-128-10, a layer on each core."""
@@ -38,13 +38,18 @@ def pipeline_rows(net: Net1, inferences: int, cache: Path, step: Step) -> list[d
     events = [{"events": random_events(rng, DENSITY, dense)} for _ in range(inferences)]
     images = [{"image": image} for image in net.images]
     return [
-        _row(place_pipeline(dense, [1], DENSE_LANES), events, cache, step),
-        _row(place_pipeline(net.network, NET_1_CUTS, NET_1_LANES), images, cache, step),
+        pipeline_row(place_pipeline(dense, [1], DENSE_LANES), events, cache, step),
+        pipeline_row(place_pipeline(net.network, NET_1_CUTS, NET_1_LANES), images, cache, step),
     ]
 
 
-def _row(placement: PipelinePlacement, given: Sequence[dict[str, Any]], cache: Path, step: Step) -> dict[str, Any]:
-    """The figures of inferences streamed through a pipeline, each held against the golden model to the cycle."""
+def pipeline_row(
+    placement: PipelinePlacement, given: Sequence[dict[str, Any]], cache: Path, step: Step, clock: float = CLOCK
+) -> dict[str, Any]:
+    """The figures of inferences streamed through a pipeline, each held against the golden model to the cycle.
+
+    `clock` in MHz.
+    """
     network, configs, pipeline = placement.network, placement.configs, placement.pipeline
     done = step(f"{network.name}, pipeline of {len(configs)} cores: gateware", 1)
     program = harness.build(accelerator_verilog(configs), configs, cache)
@@ -81,5 +86,5 @@ def _row(placement: PipelinePlacement, given: Sequence[dict[str, Any]], cache: P
         "interval": round(interval, 1),
         "sop_per_image": round(sop, 1),
         "lane_utilization": round(sop / (pipeline.lanes * interval), 4),
-        "images_per_second": round(CLOCK * 1e6 / interval, 1),
+        "images_per_second": round(clock * 1e6 / interval, 1),
     }

@@ -1,23 +1,24 @@
 """The command line: arguments, progress and exit codes. The one place that catches our errors."""
 
 import json
+import os
 import sys
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hillock.hw.problems import HillockError
 
 from .board_sim_command import board_sim
 from .convert_command import convert
+from .experiments.command import experiment
 from .firmware_command import firmware
 from .host_command import add_commands
 from .plan_command import plan
+from .progress import Steps
 
 __all__ = ["main"]
 
@@ -32,27 +33,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON, a
 _INTERRUPTED = 130
 _DIFFERS = 1
 _UNUSABLE = 2
-
-
-class _Steps:
-    """Numbered steps with a progress bar each, on standard error, so that standard output is for results."""
-
-    def __init__(self, quiet: bool):
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(compact=True),
-        )
-        self.console = Console(stderr=True, quiet=quiet)
-        self.progress = Progress(*columns, console=self.console)
-        self.count = 0
-
-    def __call__(self, text: str, total: int) -> Callable[[int], None]:
-        self.count += 1
-        task = self.progress.add_task(f"[{self.count}] {text}", total=total)
-        return lambda done: self.progress.advance(task, done)
 
 
 @app.command()
@@ -77,13 +57,13 @@ def sim(
 
     loaded = load_model(model)
     dataset = load_dataset(loaded.dataset)
-    steps = _Steps(quiet=as_json)
+    steps = Steps(quiet=as_json)
     with steps.progress:
         result = simulate(
             loaded.network,
             dataset,
             float_accuracy=loaded.float_accuracy,
-            float_network=float_network_of(str(loaded.folder), loaded.network),
+            float_network=float_network_of(loaded),
             lanes=lanes,
             folder=folder,
             cache=folder.parent / "verilator",
@@ -155,7 +135,8 @@ def verify(
             count=display.count,
         )
         words = machine or workers.words
-    record = record_of(result, words)
+    given = model if model == loaded.network.name else os.path.relpath(model)
+    record = record_of(result, words, given)
     if as_json:
         print(json.dumps(record, indent=2))
     else:
@@ -163,7 +144,7 @@ def verify(
     if not result.equal:
         print(f"hillock: the gateware differs from the golden model: {result.difference}", file=sys.stderr)
         raise typer.Exit(_DIFFERS)
-    written = write_record(result, words, records)
+    written = write_record(result, words, records, given)
     if not as_json:
         said = f"written: {written}" if written else "the record that is there has more images: left as it is"
         Console().print(said, highlight=False, soft_wrap=True)
@@ -184,7 +165,7 @@ def bench(
     from .bench import LANES, NET_1_LANES, run_bench
     from .bench_tables import bench_tables
 
-    steps = _Steps(quiet=as_json)
+    steps = Steps(quiet=as_json)
     with steps.progress:
         result = run_bench(
             folder, lanes=lanes or LANES, net_1_lanes=net_1_lanes or NET_1_LANES, images=images, step=steps
@@ -215,7 +196,7 @@ def synth(
     from .mapping import fit
     from .models import load_model
     from .silicon import render, update_document
-    from .synth import Progress as Steps
+    from .synth import Progress as SynthSteps
     from .synth import synthesize
 
     if model and (depth or potential_bits):
@@ -227,7 +208,7 @@ def synth(
             (CoreConfig(lanes=count, synapse_words=words, potential_bits=bits), "any")
             for count, words, bits in product(lanes or [16], depth or [1024], potential_bits or [16])
         ]
-    steps = Steps(None if as_json else Console(stderr=True))
+    steps = SynthSteps(None if as_json else Console(stderr=True))
     results = []
     for config, made_for in cores:
         steps.note(
@@ -257,6 +238,7 @@ def train(
 
 
 app.command()(convert)
+app.command()(experiment)
 app.command()(board_sim)
 app.command()(firmware)
 add_commands(app)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hillock.hw.problems import HillockError
 
-__all__ = ["plan"]
+__all__ = ["plan", "span"]
 
 
 def plan(
@@ -38,7 +38,7 @@ def plan(
     from .planner import Goal, choose_plan
     from .simulate import check_images, inference_of
 
-    cores_asked, lanes_asked = _span("cores", cores), _span("lanes", lanes)
+    cores_asked, lanes_asked = span("cores", cores), span("lanes", lanes)
     target, trained = boards.board(board), load_model(model)
     network, dataset = trained.network, load_dataset(trained.dataset)
     check_images(network, dataset, images)
@@ -53,7 +53,7 @@ def plan(
         Console().print(f"written: {path}", highlight=False, soft_wrap=True)
 
 
-def _span(name: str, text: str) -> tuple[int, int]:
+def span(name: str, text: str) -> tuple[int, int]:
     """(fewest, most) of a number, or of two with dots between them."""
     found = re.fullmatch(r"([1-9][0-9]{0,5})(?:\.\.([1-9][0-9]{0,5}))?", text)
     if not found:

@@ -206,11 +206,16 @@ def _missing(resources: Resources, board: Board) -> str:
     )
 
 
+def _range(ends: tuple[int, int], noun: str) -> str:
+    fewest, most = ends
+    return of(most, noun) if fewest == most else f"{fewest} to {of(most, noun)}"
+
+
 def _misfit(
     network: Network, board: Board, found: list[Candidate], cores: tuple[int, int], lanes: tuple[int, int]
 ) -> str:
     head = f"network {network.name!r} on {board.name} ({board.device})"
-    asked = f"{cores[0]} to {cores[1]} cores with {lanes[0]} to {lanes[1]} lanes altogether"
+    asked = f"{_range(cores, 'core')} with {_range(lanes, 'lane')} altogether"
     if not found:
         return f"{head}: no core can hold it in a plan of {asked}: allow other numbers of cores or lanes"
     tightest = min(found, key=lambda plan: _excess(plan.resources, board))

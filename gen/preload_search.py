@@ -21,6 +21,7 @@ from hillock.hw.problems import Problems
 from hillock.sim.layer import Layer, ResetMode
 from hillock.sim.layer_runs import LayerRuns, SpikeTrains
 from hillock.sim.network import Network
+from hillock.sim.sums import Product
 
 from .convert import SpikingNetwork
 from .datasets import ImageArray
@@ -135,6 +136,7 @@ def optimise_preloads(
     timesteps: int = 255,
     method: Literal["sequential", "bracketing"] = "bracketing",
     threads: int | None = None,
+    product: Product | None = None,
     progress: Callable[[Curve], object] = lambda curve: None,
 ) -> PreloadSearch:
     """The preload of every layer that has the lowest cost over `images`, all earlier layers having theirs.
@@ -154,7 +156,7 @@ def optimise_preloads(
     started = time.perf_counter()
     _check(network, reference, images, grid, timesteps, method)
     network = replace(network, timesteps=timesteps, delay=0)
-    runs = LayerRuns(network, images, threads=threads)
+    runs = LayerRuns(network, images, threads=threads, product=product)
     trains: dict[str, SpikeTrains] = {}
     curves = []
     work, paper = Work(), Work()

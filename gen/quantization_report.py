@@ -13,6 +13,7 @@ from hillock.sim.batch import run_batch
 from hillock.sim.bounds import Bounds
 from hillock.sim.network import Decision, IntArray, Network
 
+from .byte_product import byte_product
 from .datasets import ImageArray
 from .float_network import FloatNetwork
 
@@ -109,7 +110,7 @@ class QuantizationReport:
             "the network must decide between classes, and its decision is none: compare its outputs instead",
         )
         problems.raise_any()
-        decisions_at = run_batch(after, images.astype(np.int64), progress).decisions_at
+        decisions_at = run_batch(after, images.astype(np.int64), progress, product=byte_product()).decisions_at
         by_timestep = [round(float(right), 6) for right in (decisions_at == labels[:, None]).mean(axis=0)]
         accuracy = Accuracy(
             images=len(images),

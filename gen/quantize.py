@@ -15,7 +15,7 @@ from .convert import SpikingLayer, SpikingNetwork
 from .float_network import ENCODER
 from .quantization_report import LayerReport, QuantizationReport
 
-__all__ = ["quantize"]
+__all__ = ["narrowed", "quantize"]
 
 _WIDEST = 32
 """Bits of the widest potential."""
@@ -94,14 +94,8 @@ def quantize(
         timesteps=timesteps,
         decision=decision,
     )
-    bounds = potential_bounds(result)
     if potential_bits is None:
-        held = (max(layer.threshold, _largest(layer.currents)) for layer in layers)  # whether ever reached or not
-        needed = max(
-            weight_bits + fraction_bits,
-            *(limits.bits for limits in bounds),
-            *(value.bit_length() + 1 for value in held),
-        )
+        needed = _needed_bits(result)
         problems.require(
             needed <= _WIDEST,
             f"no potential can saturate with {needed} bits only, and there are {_WIDEST} at most: give potential_bits, "
@@ -111,7 +105,7 @@ def quantize(
         result = replace(result, potential_bits=needed)
     full = tuple(
         LayerReport(**report, bounds=limits, may_saturate=may)
-        for report, limits, may in zip(reports, bounds, may_saturate(result), strict=True)
+        for report, limits, may in zip(reports, potential_bounds(result), may_saturate(result), strict=True)
     )
     return result, QuantizationReport(
         network=network.name,
@@ -120,6 +114,21 @@ def quantize(
         fraction_bits=fraction_bits,
         timesteps=timesteps,
         layers=full,
+    )
+
+
+def narrowed(network: Network) -> Network:
+    """A network with the narrowest potentials that are proved not to saturate, or its own where these are narrower."""
+    return replace(network, potential_bits=min(network.potential_bits, _needed_bits(network)))
+
+
+def _needed_bits(network: Network) -> int:
+    """Bits of a potential with which none can saturate."""
+    held = (max(layer.threshold, _largest(layer.currents)) for layer in network.layers)  # whether ever reached or not
+    return max(
+        network.weight_bits + network.fraction_bits,
+        *(limits.bits for limits in potential_bounds(network)),
+        *(value.bit_length() + 1 for value in held),
     )
 
 

@@ -1,7 +1,6 @@
 """What the outputs of a network are worth: how often it decides right, or how far its image is from the one given."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from hillock.sim.network import Decision, IntArray, Network
 from .datasets import Dataset, ImageArray
 from .float_file import load_float
 from .float_network import FloatArray, FloatNetwork
-from .models import MODELS
+from .models import Model
 
 __all__ = ["Score", "float_network_of", "image_error", "image_of", "score_of"]
 
@@ -95,12 +94,9 @@ def score_of(
     return Score("mse", nothing, of_float)
 
 
-def float_network_of(model: str, network: Network) -> FloatNetwork | None:
-    """The float network that `model` was made from, where its outputs are needed: nothing is decided by `network`."""
-    if network.decision is not Decision.NONE:
-        return None
-    folder = Path(model) if Path(model).is_dir() else MODELS / model
-    return load_float(folder / "float.npz")
+def float_network_of(model: Model) -> FloatNetwork | None:
+    """The float network that `model` was made from, where its outputs are needed: where nothing is decided."""
+    return None if model.network.decision is not Decision.NONE else load_float(model.folder / "float.npz")
 
 
 def image_of(network: FloatNetwork, images: ImageArray) -> FloatArray:

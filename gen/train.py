@@ -18,6 +18,7 @@ from hillock.sim import network_file
 from hillock.sim.batch import BatchResult, run_batch
 from hillock.sim.network import Decision, Network
 
+from .byte_product import byte_product
 from .convert import normalise
 from .datasets import Dataset, load_dataset
 from .float_file import save_float
@@ -77,7 +78,7 @@ def train_model(
         network, report = convert(trained, dataset, recipe)
         images = dataset.test_images[: recipe.test_images].astype(np.int64)
         measured = bars.add_task(f"measuring {name}: images", total=len(images))
-        result = run_batch(network, images, lambda done: bars.advance(measured, done))
+        result = run_batch(network, images, lambda done: bars.advance(measured, done), product=byte_product())
     record = {"command": command, "recipe": asdict(recipe), "torch": str(torch.__version__)}
     record |= _scores(dataset, recipe, trained, network, result) | {"quantization": report.as_dict()}
     _write(Path(folder) / name, network, trained, record)
@@ -127,14 +128,18 @@ def _scores(
 def _class_scores(
     dataset: Dataset, outputs: FloatArray, network: Network, result: BatchResult
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """How many images the float and the integer network have right."""
+    """How many images are right: for the float network of all and of those of `result`, for the other of the latter."""
 
     def score(right: Any) -> dict[str, Any]:
         return {"correct": int(right.sum()), "accuracy": round(float(right.mean()), 6)}
 
     labels = dataset.test_labels[: len(result.decisions)]
     by_timestep = (result.decisions_at == labels[:, None]).T
-    return score(outputs.argmax(axis=1) == dataset.test_labels), (
+    right_of_float = outputs.argmax(axis=1) == dataset.test_labels
+    of_float = score(right_of_float)
+    if len(labels) < len(right_of_float):
+        of_float["accuracy_on_the_same_images"] = score(right_of_float[: len(labels)])["accuracy"]
+    return of_float, (
         score(result.decisions == labels)
         | {"accuracy_by_timestep": [score(right)["accuracy"] for right in by_timestep]}
     )

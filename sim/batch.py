@@ -18,10 +18,10 @@ from hillock.hw.problems import HillockError
 
 from .bounds import PIXEL_MAX, may_saturate
 from .golden import current_grid, settle
-from .layer import INPUT, Decision
+from .layer import INPUT, Decision, ResetMode
 from .network import Network
 from .stimulus import image_events
-from .sums import Sums
+from .sums import Product, Sums
 from .synapses import IntArray
 from .walk import Walk
 
@@ -60,16 +60,17 @@ def run_batch(
     progress: Callable[[int], None] | None = None,
     *,
     threads: int | None = None,
+    product: Product | None = None,
 ) -> BatchResult:
     """Run an inference for each of `images` [n, inputs] of a network with image input or static input.
 
     Pixels are from 0 to 255; those that are not 0 are the static events, and then at most the largest payload.
     `progress` is called with the number of images done since the last call. As many `threads` as cores run unless
-    told otherwise.
+    told otherwise. `product` multiplies matrices of bytes, if that can be done faster than NumPy does it with floats.
     """
     images = np.asarray(images)
     check_images(network, images, "run_batch")
-    batch = Batch(network)
+    batch = Batch(network, product)
     chunks = [images[start : start + batch.chunk] for start in range(0, len(images), batch.chunk)]
     parts = []
     # One thread of BLAS in each of ours: elementwise work has as many cores as the products have.
@@ -102,10 +103,12 @@ def check_images(network: Network, images: NDArray[np.integer[Any]], who: str) -
 class Batch:
     """What all chunks of images have in common."""
 
-    def __init__(self, network: Network):
+    def __init__(self, network: Network, product: Product | None = None):
         self.network = network
         self.limited = may_saturate(network)
-        self.sums = [[Sums(network, one, layer.shape) for one in layer.connections] for layer in network.layers]
+        self.sums = [
+            [Sums(network, one, layer.shape, product) for one in layer.connections] for layer in network.layers
+        ]
         self.walks = [[Walk(network, one, layer.shape) for one in layer.connections] for layer in network.layers]
         self.additions = [[Additions(one.fan_out) for one in some] for some in self.sums]
         widest = max([layer.neurons for layer in network.layers] + [one.work for some in self.sums for one in some])
@@ -165,6 +168,12 @@ class RunningLayer:
         self.network, self.layer, self.limited = network, layer, batch.limited[index]
         self.walks = list(zip(layer.connections, batch.sums[index], batch.walks[index], strict=True))
         self.kind = _kind(network, batch.sums[index])
+        # Of these neurons, which most are, `settle` would do no more than step does without it.
+        self.plain = (
+            layer.fires
+            and layer.reset_mode is ResetMode.SUBTRACT
+            and not (layer.graded or layer.leak_shift or self.limited)
+        )
         self.grid = (layer.shape.height, layer.shape.width, layer.shape.channels)
         self.potential: NDArray[Any] = np.full((len(images), layer.neurons), layer.preload, self.kind)
         self.in_order = np.zeros(len(images), bool)
@@ -184,14 +193,19 @@ class RunningLayer:
         potential = potential + self.current
         if self.limited:
             np.clip(potential, *self.network.potential_range, out=potential)
-        fired, self.potential = settle(layer, potential, self.network)
+        if self.plain:
+            fired = potential >= layer.threshold
+            potential -= np.multiply(fired, layer.reset_amount, dtype=self.kind)
+            self.potential = potential
+        else:
+            fired, self.potential = settle(layer, potential, self.network)
         if layer.graded:
             return fired, np.where(fired, potential >> self.network.fraction_bits, 0).astype(np.uint8)
         return fired, fired.view(np.uint8)
 
     def _added(self, values: NDArray[Any], sums: Sums, walk: Walk, events: NDArray[Any]) -> NDArray[Any]:
         """`values` with the events added; one by one for images in which their order could matter."""
-        added: NDArray[Any] = values + sums.total(events).astype(self.kind)
+        added: NDArray[Any] = values + sums.total(events).astype(self.kind, copy=False)
         if self.limited:
             low, high = self.network.potential_range
             # Whatever the order, nothing leaves the range if it would not with all of one sign added first.

@@ -19,6 +19,7 @@ from .batch import CACHE, Batch, RunningLayer, check_images
 from .bounds import may_saturate
 from .layer import INPUT, Layer, ResetMode
 from .network import Network
+from .sums import Product
 
 __all__ = ["LayerRuns", "SpikeTrains"]
 
@@ -52,15 +53,23 @@ class SpikeTrains:
 
 
 class LayerRuns:
-    """The layers of a network with image or static input, for `images` [n, inputs] of it; `threads` as `run_batch`.
+    """The layers of a network with image or static input, for `images` [n, inputs] of it.
 
-    The calls take the trains of the layers behind which a layer stands, by name.
+    `threads` and `product` are as for `run_batch`. The calls take the trains of the layers behind which a layer stands,
+    by name.
     """
 
-    def __init__(self, network: Network, images: NDArray[np.integer[Any]], *, threads: int | None = None):
+    def __init__(
+        self,
+        network: Network,
+        images: NDArray[np.integer[Any]],
+        *,
+        threads: int | None = None,
+        product: Product | None = None,
+    ):
         check_images(network, images, "LayerRuns")
         self.network, self.images, self.threads = network, images, threads
-        self.batch = Batch(network)
+        self.batch = Batch(network, product)
         self._limits: dict[tuple[int, int], bool] = {}
 
     def trains(self, index: int, sources: Mapping[str, SpikeTrains], preload: int) -> SpikeTrains:

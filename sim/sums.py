@@ -1,5 +1,6 @@
 """What the events of a timestep add up to, for many images at once: every connection as a matrix product."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,16 +13,22 @@ from .layer import INPUT, Connection
 from .network import Network
 from .synapses import Convolution, Dense, IntArray, Shape, TransposedConvolution, pooled
 
-__all__ = ["Sums"]
+__all__ = ["Product", "Sums"]
+
+Product = Callable[[NDArray[np.int8], NDArray[np.int8]], NDArray[np.int32]]
+"""The product of two matrices of signed bytes, exact in 32 bits."""
+
+_BYTE = 127
 
 
 class Sums:
     """The sums of one connection, in potential units: exact, whatever the order in which they are added.
 
-    Events are arrays [images, source neurons] of payloads, 0 where there is none.
+    Events are arrays [images, source neurons] of payloads, 0 where there is none. `product` is used where weights and
+    pooled events fit in signed bytes, except for groups; or else NumPy's, of floats that hold every sum.
     """
 
-    def __init__(self, network: Network, connection: Connection, target: Shape):
+    def __init__(self, network: Network, connection: Connection, target: Shape, product: Product | None = None):
         source, shift = network.shape_of(connection.source), network.fraction_bits
         self.synapses, self.pool = connection.synapses, connection.pool
         self.source, self.kept, self.target = source, pooled(source, connection.pool), target
@@ -30,7 +37,12 @@ class Sums:
         self.bounds = tuple(self._by_neuron(part * self.largest << shift) for part in (down, up))
         # Whatever is added up stays below 2^24, in units of the weights: float32 holds it, and otherwise float64.
         self.kind: type = np.float32 if int((up - down).max()) * self.largest < 1 << 24 else np.float64
-        self.weights = (self.synapses.weights << shift).astype(self.kind)
+        weights = self.synapses.weights << shift
+        fits = max(int(np.abs(weights).max()), self.largest) <= _BYTE and getattr(self.synapses, "groups", 1) == 1
+        self.product = product if fits else None
+        if self.product:
+            self.kind = np.int8
+        self.weights = weights.astype(self.kind)
 
     def total(self, events: NDArray[Any]) -> NDArray[Any]:
         """What the events add to each target neuron: [images, target neurons]."""
@@ -88,16 +100,24 @@ class Sums:
         count = len(events)
         grid = self._pooled(events.reshape(count, self.source.height, self.source.width, self.source.channels))
         if not self._axes:
-            flat: NDArray[Any] = grid.reshape(count, self.kept.neurons).astype(self.kind) @ matrix
-            return flat
+            return self._multiplied(grid.reshape(count, self.kept.neurons).astype(self.kind), matrix)
         rows, columns = self._axes
         groups, taps = matrix.shape[:2]
         under = _spread(grid, rows, columns, self.kind)
         under = under.reshape(count, rows.size, columns.size, groups, self.kept.channels // groups)
         windows = sliding_window_view(under, (rows.kernel, columns.kernel), axis=(1, 2))
         windows = windows[:, :: rows.step, :: columns.step].transpose(3, 0, 1, 2, 5, 6, 4)
-        sums: NDArray[Any] = windows.reshape(groups, count * rows.after * columns.after, taps) @ matrix
-        return sums.transpose(1, 0, 2).reshape(count, self.target.neurons)
+        sums = self._multiplied(windows.reshape(groups, count * rows.after * columns.after, taps), matrix)
+        if groups > 1:
+            sums = sums.transpose(1, 0, 2)
+        return sums.reshape(count, self.target.neurons)
+
+    def _multiplied(self, events: NDArray[Any], matrix: NDArray[Any]) -> NDArray[Any]:
+        """The product of matrices, or of as many as there are groups."""
+        if self.product is None:
+            floats: NDArray[Any] = events @ matrix
+            return floats
+        return self.product(events.reshape(-1, matrix.shape[-2]), matrix.reshape(matrix.shape[-2:]))
 
     def _pooled(self, grid: NDArray[Any]) -> NDArray[Any]:
         down, across = self.pool

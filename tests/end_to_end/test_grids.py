@@ -118,7 +118,7 @@ def run(request, dataset) -> Simulation:
     return simulate(
         network,
         dataset,
-        float_network=None if name == "kinds" else float_network_of(name, network),
+        float_network=None if name == "kinds" else float_network_of(load_model(name)),
         lanes=LANES[name],
         folder=BUILD / f"{name}-{LANES[name]}",
         cache=BUILD / "verilator",

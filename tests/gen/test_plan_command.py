@@ -279,7 +279,7 @@ def test_more_lanes_than_the_board_has_room_for(run):
     code, out, err = run("--images", 1, "--board", "ulx3s-25f", "--cores", 1, "--lanes", 128)
     assert (code, out) == (2, "")
     found = re.fullmatch(
-        r"hillock: network 'digits' on ulx3s-25f \(LFE5U-25F\): no plan of 1 to 1 cores with 128 to 128 lanes "
+        r"hillock: network 'digits' on ulx3s-25f \(LFE5U-25F\): no plan of 1 core with 128 lanes "
         r"altogether fits; the smallest needs ([\d,]+) LUTs, ([\d,]+) more than the 20,644 that a plan may use, "
         r"([\d,]+) flip-flops, ([\d,]+) more than the 20,644 that a plan may use\. Layer 'hidden' has most weights, "
         r"8,192 of 8 bits: allow fewer lanes or cores, use fewer bits, make it smaller, or take a larger board\n",

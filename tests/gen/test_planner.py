@@ -337,7 +337,7 @@ def test_all_that_is_wrong_is_said_together():
 
 def test_too_many_lanes_for_so_few_cores():
     text = (
-        "network 'chain' on huge (any): no core can hold it in a plan of 1 to 1 cores with 200 to 300 lanes "
+        "network 'chain' on huge (any): no core can hold it in a plan of 1 core with 200 to 300 lanes "
         "altogether: allow other numbers of cores or lanes"
     )
     assert refused(chain(20, 16, 12), cores=(1, 1), lanes=(200, 300)) == text

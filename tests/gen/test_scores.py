@@ -78,9 +78,9 @@ def test_outputs_that_are_no_image_have_no_score():
 
 
 def test_a_float_network_is_read_where_its_outputs_are_needed():
-    assert float_network_of("digits", load_model("digits").network) is None
-    network = load_model("digits-autoencoder").network
-    float_network = float_network_of("digits-autoencoder", network)
+    assert float_network_of(load_model("digits")) is None
+    model = load_model("digits-autoencoder")
+    network, float_network = model.network, float_network_of(model)
     dataset = digits()
     assert float_network is not None
     score = score_of(network, dataset, None, float_network)

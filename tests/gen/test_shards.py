@@ -172,12 +172,13 @@ def gone(pid: int, patience: float = 10) -> bool:
 
 
 PARENT = """
-import sys, pathlib
+import signal, sys, pathlib
 from hillock.gen.shards import run_shards
 from hillock.gen.workers import processes
 from shard_work import Piece, square, whoami
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored in what a shell has put behind
     folder = pathlib.Path(sys.argv[1])
     with processes(1) as workers:
         print(*(pid for _, pid in run_shards(whoami, [Piece(0, folder)], workers)), flush=True)

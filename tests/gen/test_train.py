@@ -26,14 +26,18 @@ TRAINED = [name for name in RECIPES if (MODELS / name).is_dir()]
 CLASSIFIERS = [name for name in TRAINED if RECIPES[name].goal == "class"]
 ON_DIGITS = [name for name, recipe in RECIPES.items() if recipe.dataset == "digits"]
 
-# Of what is committed: layers, weights (biases apart), the least accuracy of both networks.
+# Of what is committed: layers, weights (biases apart), the least accuracy of both networks, and by how much that of the
+# integer one may be lower: deep networks fire before their inputs are right, which only a delay can undo.
 KNOWN = {
-    "digits": (3, 64 * 128 + 1280, 0.97),
-    "mnist": (3, 784 * 128 + 1280, 0.975),
-    "net1-c": (5, 65_680, 0.992),
-    "net1-a": (5, 1_235_680, 0.992),
-    "digits-residual": (7, 72 + 576 + 576 + 8 + 72 + 1152 + 128 + 160, 0.97),  # 8 of the identity
-    "digits-autoencoder": (5, 72 + 576 + 576 + 72, 0.0),
+    "digits": (3, 64 * 128 + 1280, 0.97, 0.005),
+    "mnist": (3, 784 * 128 + 1280, 0.975, 0.005),
+    "net1-c": (5, 65_680, 0.992, 0.005),
+    "net1-a": (5, 1_235_680, 0.992, 0.005),
+    "digits-residual": (7, 72 + 576 + 576 + 8 + 72 + 1152 + 128 + 160, 0.97, 0.005),  # 8 of the identity
+    "digits-autoencoder": (5, 72 + 576 + 576 + 72, 0.0, 0.0),
+    "net2": (9, 1_285_536, 0.88, 0.031),
+    "net3": (9, 235_584, 0.0, 0.0),
+    "resnet20": (21, 271_136, 0.88, 0.01),
 }
 
 
@@ -73,17 +77,18 @@ def test_committed_network_is_the_recorded_one(name):
     )
     assert network.potential_bits == (how.potential_bits or told["quantization"]["potential_bits"])
     assert not any(layer["may_saturate"] for layer in told["quantization"]["layers"])
-    layers, weights, _ = KNOWN[name]
+    layers, weights, *_ = KNOWN[name]
     assert len(network.layers) == layers
     assert sum(connection.synapses.weights.size for _, connection in network.walks()) == weights
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_committed_network_is_good_enough(name):
-    told, least = record(name), KNOWN[name][2]
+    told, (*_, least, lost) = record(name), KNOWN[name]
     assert told["float"]["accuracy"] >= least
     assert told["integer"]["accuracy"] >= least - 0.001
-    assert told["integer"]["accuracy"] >= told["float"]["accuracy"] - 0.005
+    same_images = told["float"].get("accuracy_on_the_same_images", told["float"]["accuracy"])
+    assert told["integer"]["accuracy"] >= same_images - lost
 
 
 def test_committed_autoencoder_is_good_enough():
@@ -291,7 +296,7 @@ def test_training_in_16_bits(short):
 
 
 def test_some_of_the_test_images(short, monkeypatch, tmp_path):
-    """The integer network is measured with the first of them, the float one with all; the record says how many."""
+    """The integer network is measured with the first of them, the float one with these and all; the record says so."""
     dataset = dataclasses.replace(load_dataset("digits"), remark="told")
     monkeypatch.setitem(RECIPES, "digits", dataclasses.replace(short, epochs=1, test_images=40))
     monkeypatch.setattr(train, "load_dataset", lambda name: dataset)
@@ -302,7 +307,11 @@ def test_some_of_the_test_images(short, monkeypatch, tmp_path):
     assert told["integer"]["correct"] == (decisions == dataset.test_labels[:40]).sum()
     assert told["integer"]["accuracy"] == told["integer"]["correct"] / 40
     right = model.float_network.decisions(dataset.test_images) == dataset.test_labels
-    assert told["float"] == {"correct": right.sum(), "accuracy": round(right.mean(), 6)}
+    assert told["float"] == {
+        "correct": right.sum(),
+        "accuracy": round(right.mean(), 6),
+        "accuracy_on_the_same_images": right[:40].mean(),
+    }
 
 
 def test_values_of_16_bits(short):

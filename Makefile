@@ -15,6 +15,7 @@ PIP := $(PY) -m pip install --disable-pip-version-check --no-input --no-compile 
 base := gateware, golden model, simulator and reports (120 MB)
 lint := ruff and mypy (30 MB)
 synth := synthesis, and place and route (50 MB)
+boards := place and route, and bitstreams, for iCE40 and Gowin (110 MB)
 test := pytest, hypothesis and cocotb (10 MB)
 host := pyserial (0.1 MB)
 firmware := PicoRV32 (0.3 MB)
@@ -25,13 +26,13 @@ train := torch (200 MB; some 3 GB if pip picks the build with CUDA)
 .NOTPARALLEL:
 unexport MAKEFLAGS MFLAGS
 
-.PHONY: help setup setup-host setup-cluster sim board-sim firmware plan verify test test-slow experiment bench synth train lint typecheck format clean
+.PHONY: help setup setup-host setup-cluster sim board-sim firmware plan verify test test-slow experiment bench synth bitstream train lint typecheck format clean
 
 help: ## list the targets
 	@echo 'make TARGET [ARGS="..."], where ARGS goes to the program behind the target:'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "  %-13s  %s\n", $$1, $$2 }'
 
-setup: $(STAMP)-base $(STAMP)-lint $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-firmware $(STAMP)-cluster $(STAMP)-train ## install everything (or each target installs its own)
+setup: $(STAMP)-base $(STAMP)-lint $(STAMP)-test $(STAMP)-synth $(STAMP)-boards $(STAMP)-host $(STAMP)-firmware $(STAMP)-cluster $(STAMP)-train ## install everything (or each target installs its own)
 
 setup-host: $(STAMP)-host ## install what talks to a board
 
@@ -52,10 +53,10 @@ plan: $(STAMP)-base ## choose cores and lanes for a board
 verify: $(STAMP)-base $(if $(findstring --scheduler,$(ARGS)),$(STAMP)-cluster) ## compare a whole test set: MODEL=mnist, resumes
 	@$(PY) -m hillock.gen verify $(MODEL) $(ARGS)
 
-test: lint typecheck $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-firmware $(STAMP)-cluster ## lint, typecheck, and all but the slow tests
+test: lint typecheck $(STAMP)-test $(STAMP)-synth $(STAMP)-boards $(STAMP)-host $(STAMP)-firmware $(STAMP)-cluster ## lint, typecheck, and all but the slow tests
 	@$(PY) -m pytest $(ARGS)
 
-test-slow: $(STAMP)-test $(STAMP)-synth $(STAMP)-host $(STAMP)-train ## the slow tests
+test-slow: $(STAMP)-test $(STAMP)-synth $(STAMP)-boards $(STAMP)-host $(STAMP)-firmware $(STAMP)-train ## the slow tests
 	@$(PY) -m pytest -m slow $(ARGS)
 
 experiment: $(STAMP)-base ## measure preloads and delays: ARGS="net1-c latency"
@@ -66,6 +67,9 @@ bench: $(STAMP)-base ## measure cycles, synaptic operations and lane utilization
 
 synth: $(STAMP)-synth ## synthesize, place and route; report area and clock
 	@$(PY) -m hillock.gen synth $(ARGS)
+
+bitstream: $(STAMP)-synth $(if $(filter-out ulx3s%,$(BOARD)),$(STAMP)-boards) ## build for a board: BOARD=tang-nano-9k MODEL=digits
+	@$(PY) -m hillock.gen build $(if $(BOARD),--board $(BOARD)) $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 train: $(STAMP)-train ## train a network
 	@$(PY) -m hillock.gen train $(ARGS)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from hillock.hw.problems import Problems
-
 if TYPE_CHECKING:
     from .pipeline import PipelinePlacement
 
@@ -59,17 +57,7 @@ def board_sim(
 def placement_of(model: str, lanes: list[int] | None, cut: list[str] | None) -> "PipelinePlacement":
     """The network on the cores that the options of this command, and of those for a board, describe."""
     from .models import load_model
-    from .pipeline import place_pipeline
+    from .pipeline import cut_indices, place_pipeline
 
-    network, counts, cuts = load_model(model).network, lanes or [16], cut or []
-    names = [layer.name for layer in network.layers]
-    problems = Problems(f"network {network.name!r} on {len(counts)} cores")
-    problems.require(
-        len(counts) == len(cuts) + 1,
-        f"--lanes must be given for each core, and a layer to --cut before for each but the first, not {len(counts)} "
-        f"lanes and {len(cuts)} layers",
-    )
-    for name in cuts:
-        problems.require(name in names, f"cut before {name!r}: it must be one of its layers, {', '.join(names)}")
-    problems.raise_any()
-    return place_pipeline(network, [names.index(name) for name in cuts], counts)
+    network, counts = load_model(model).network, lanes or [16]
+    return place_pipeline(network, cut_indices(network, cut or [], counts), counts)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hillock.hw.board_top import LEDS
+from hillock.hw.config import RANGES
+from hillock.hw.link import LinkSizes
 from hillock.hw.plls import FAMILIES
 from hillock.hw.problems import HillockError, Problems
 
@@ -46,6 +48,10 @@ class Board:
         Site, and electrical standard where it is not LVCMOS33, of `clk`, `rx` and `tx`, and of any of `LEDS`.
     leds_on : int
         The level at which an LED is lit.
+    link : dict
+        Fields of `LinkSizes`, where its defaults are too large.
+    core : dict
+        Fields of the one `CoreConfig`, on a board that has `spram`.
     flash : str
         The command that loads `{bitstream}`, for people.
     """
@@ -65,6 +71,8 @@ class Board:
     pack: tuple[str, ...] = ()
     pins: Mapping[str, str] = field(default_factory=dict)
     leds_on: int = 1
+    link: Mapping[str, int] = field(default_factory=dict)
+    core: Mapping[str, int] = field(default_factory=dict)
     flash: str = ""
 
     def site(self, pin: str) -> tuple[str, str]:
@@ -115,8 +123,10 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "leds_on": (int, "0 or 1"),
     "has": (dict, "a table of counts"),
     "pins": (dict, "a table of sites"),
+    "link": (dict, "a table of sizes"),
+    "core": (dict, "a table of sizes"),
 }
-_OPTIONAL = ("nextpnr", "pack", "flash", "leds_on")
+_OPTIONAL = ("nextpnr", "pack", "flash", "leds_on", "link", "core")
 
 
 def _checked(given: dict[str, Any], problems: Problems) -> dict[str, Any]:
@@ -140,14 +150,20 @@ def _checked(given: dict[str, Any], problems: Problems) -> dict[str, Any]:
     for name in ("oscillator", "clock", "lanes"):
         problems.require(values.get(name, 1) > 0, f"{name} must be more than 0, not {values.get(name)}")
     problems.require(values.get("leds_on", 0) in (0, 1), f"leds_on must be 0 or 1, not {values.get('leds_on')}")
+    try:
+        LinkSizes(**values.get("link", {}))
+    except (HillockError, TypeError) as error:
+        problems.require(False, f"link: {error}: it may have {', '.join(vars(LinkSizes()))}")
+    for name in values.get("core", {}):
+        problems.require(name in RANGES, f"core.{name} must be a field of CoreConfig: {', '.join(RANGES)}")
     counts, pins = values.pop("has", {}), values.get("pins", {})
-    for name in (*_COUNTS, *counts):
+    for name in dict.fromkeys((*_COUNTS, *counts)):
         there = counts.get(name)
         problems.require(
             name in (*_COUNTS, "spram") and type(there) is int and there >= 0,
             f"has.{name} must be one of the counts {', '.join(_COUNTS)} and spram, as a whole number, not {there!r}",
         )
-    for name in (*_NEEDED_PINS, *pins):
+    for name in dict.fromkeys((*_NEEDED_PINS, *pins)):
         site = pins.get(name)
         problems.require(
             name in (*_NEEDED_PINS, *LEDS) and isinstance(site, str) and len(site.split()) in (1, 2),

@@ -13,12 +13,15 @@ from rich.console import Console
 from hillock.hw.problems import HillockError
 
 from .board_sim_command import board_sim
+from .build_command import build
 from .convert_command import convert
+from .doctor import doctor
 from .experiments.command import experiment
 from .firmware_command import firmware
 from .host_command import add_commands
 from .plan_command import plan
 from .progress import Steps
+from .swap_command import swap
 
 __all__ = ["main"]
 
@@ -240,6 +243,9 @@ def train(
 app.command()(convert)
 app.command()(experiment)
 app.command()(board_sim)
+app.command()(build)
+app.command()(doctor)
+app.command()(swap)
 app.command()(firmware)
 add_commands(app)
 

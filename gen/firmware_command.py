@@ -89,10 +89,17 @@ def _print(as_json: bool, values: object, lines: list[str]) -> None:
 def _export(words: list[int], path: Path, model: str) -> None:
     """The words as bytes, the lowest first, or as an array of C."""
     if path.suffix == ".bin":
-        path.write_bytes(b"".join(word.to_bytes(4, "little") for word in words))
+        content = b"".join(word.to_bytes(4, "little") for word in words)
     elif path.suffix == ".h":
         rows = [", ".join(f"{word:#010x}u" for word in words[at : at + 8]) for at in range(0, len(words), 8)]
         head = f"/* {model}, printed by `hillock firmware --export`. Include it once, behind <stdint.h>. */\n"
-        path.write_text(head + "static const uint32_t network[] = {\n    " + ",\n    ".join(rows) + "};\n")
+        text = head + "static const uint32_t network[] = {\n    " + ",\n    ".join(rows) + "};\n"
+        content = text.encode()
     else:
         raise HillockError(f"firmware: --export writes FILE.bin or FILE.h, not {path.name!r}")
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise HillockError(
+            f"firmware: {path} cannot be written ({error.strerror}): name a file in a folder that is there"
+        ) from None

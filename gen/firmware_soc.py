@@ -12,7 +12,7 @@ from amaranth.hdl import Value
 from hillock.host.results import Inputs
 from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError
-from hillock.hw.soc import Soc
+from hillock.hw.soc import MOST_RAM_WORDS, Soc
 from hillock.hw.uart import LEAST_DIVISOR
 from hillock.sim.soc import Said, build_soc, run_soc
 
@@ -38,9 +38,18 @@ class SocImage:
 
 
 def soc_image(program: SocProgram, data: Words) -> SocImage:
-    """The program with its data behind it, in the smallest memory that has room for the stack too."""
+    """The program with its data behind it, in the smallest memory that has room for the stack too.
+
+    A `HillockError` when there is none.
+    """
     words = (*program.words, *data.tolist())
-    return SocImage(words, 1 << (len(words) + _STACK_WORDS - 1).bit_length())
+    needed = len(words) + _STACK_WORDS
+    if needed > MOST_RAM_WORDS:
+        raise HillockError(
+            f"firmware: program, network, images and stack need {needed:,} words, and the processor has at most "
+            f"{MOST_RAM_WORDS:,}: run fewer images, or a smaller network"
+        )
+    return SocImage(words, 1 << (needed - 1).bit_length())
 
 
 def processor_source() -> Path:
@@ -71,14 +80,10 @@ def simulate_soc(
     program: SocProgram,
     *,
     cache: Path,
-    data: Words | None = None,
     said: Callable[[str], None] = lambda line: None,
 ) -> Said:
-    """Run the program on `inputs` in the compiled system on chip; what it says goes to `said` line by line.
-
-    `data` instead of that of `firmware_data`, for tests.
-    """
-    image = soc_image(program, firmware_data(placement, inputs) if data is None else data)
+    """Run the program on `inputs` in the compiled system on chip; what it says goes to `said` line by line."""
+    image = soc_image(program, firmware_data(placement, inputs))
     source = processor_source()
     text = soc_verilog(placement.configs, ram_words=image.ram_words, clock_hz=LEAST_DIVISOR * _BAUD, baud=_BAUD)
     compiled = build_soc(text, [source], cache)

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +31,7 @@ Model = Annotated[str, typer.Option(help="A trained network: the name of one in 
 Lanes = Annotated[list[int] | None, typer.Option(help="Lanes; given again, of a further core each.")]
 Cut = Annotated[list[str] | None, typer.Option(help="The layer with which a further core begins.")]
 Folder = Annotated[Path | None, typer.Option("--images-folder", help="Memory images with a manifest, not a model.")]
+Build = Annotated[Path | None, typer.Option(help="A build, build/<board>/<model>: the cores of its bitstream.")]
 Patience = Annotated[float, typer.Option(help="Seconds that an inference may give nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON, and nothing else.")]
 _DIFFERS = 1
@@ -75,6 +76,7 @@ def run(
     lanes: Lanes = None,
     cut: Cut = None,
     images_folder: Folder = None,
+    build: Build = None,
     baud: Baud = BAUD,
     compare: Annotated[bool, typer.Option("--compare/--no-compare", help="Against the golden model.")] = True,
     overlap: Annotated[bool, typer.Option("--overlap/--alone", help="Load the next image while one is run.")] = True,
@@ -88,15 +90,17 @@ def run(
     from .host_program import host_program
     from .host_runs import compared, figures, held_out, results_table
 
-    placement = _placement(model, lanes, cut, images_folder)
+    placement = _placement(model, lanes, cut, images_folder, build)
     program = host_program(placement)
     inputs, labels = held_out(placement.network, model, images)
     with _open(port, baud, Limits(inference=patience)) as board, _steps(as_json) as step:
         board.load(program, step, read_back=read_back)
+        loaded = replace(board.statistics)
         results = board.run_many(inputs, step, wishes=Wishes(spikes=compare, overlap=overlap))
         identity, statistics = board.identity, board.statistics
     rows = compared(placement, program, inputs, results) if compare else [None] * len(results)
-    summary = figures(identity, results, labels, rows, statistics, compare=compare)
+    transfer = statistics.bytes_out - loaded.bytes_out, statistics.bytes_in - loaded.bytes_in
+    summary = figures(identity, results, labels, rows, statistics, transfer, compare=compare)
     if as_json:
         print(json.dumps(summary, indent=2))
     else:
@@ -114,6 +118,7 @@ def selftest(
     lanes: Lanes = None,
     cut: Cut = None,
     images_folder: Folder = None,
+    build: Build = None,
     baud: Baud = BAUD,
     patience: Patience = 60.0,
     as_json: Json = False,
@@ -121,7 +126,7 @@ def selftest(
     """Try everything on a board that can be tried, a line for each step; exit status 1 when one fails."""
     from .host_selftest import steps_of
 
-    placement = _placement(model, lanes, cut, images_folder)
+    placement = _placement(model, lanes, cut, images_folder, build)
     lines: list[dict[str, Any]] = []
     for name, result in steps_of(placement, model, images, lambda: _open(port, baud, Limits(inference=patience))):
         passed, said = result
@@ -143,15 +148,25 @@ def _open(port: str, baud: int, limits: Limits) -> "Board":
     return Board.open(port, baud=baud, limits=limits)
 
 
-def _placement(model: str, lanes: list[int] | None, cut: list[str] | None, folder: Path | None) -> "PipelinePlacement":
+def _placement(
+    model: str, lanes: list[int] | None, cut: list[str] | None, folder: Path | None, build: Path | None
+) -> "PipelinePlacement":
     """The network on the cores that the board is to have."""
-    if folder is None:
+    if folder is None and build is None:
         return placement_of(model, lanes, cut)
+    from .build_placement import placement_on
     from .manifest import read_images
+    from .models import load_model
     from .pipeline import PipelinePlacement
 
-    if lanes or cut:
-        raise HillockError(f"{folder}: the manifest says on which core its images are: leave out --lanes and --cut")
+    if lanes or cut or (folder and build):
+        raise HillockError(
+            f"{build or folder}: its manifest says on which cores a network is: leave out --lanes, --cut and any other "
+            f"folder"
+        )
+    if build is not None:
+        return placement_on(build, load_model(model).network)
+    assert folder is not None
     _, placement = read_images(folder)
     return PipelinePlacement(placement.network, (placement,))
 

@@ -14,6 +14,7 @@ from hillock.host.connection import Statistics
 from hillock.host.identity import Identity
 from hillock.host.program import Program
 from hillock.host.results import Inputs, Result, difference
+from hillock.host.uartbone import BITS_OF_A_BYTE
 from hillock.sim import golden
 from hillock.sim.network import Network
 from hillock.sim.timing import time_inference
@@ -59,15 +60,22 @@ def figures(
     labels: Sequence[int],
     differences: Sequence[str | None],
     statistics: Statistics,
+    transfer: tuple[int, int],
     *,
     compare: bool,
 ) -> dict[str, Any]:
-    """What `--json` prints."""
+    """What `--json` prints; `transfer` is how many bytes the images took, there and back.
+
+    `link_share` is the part of the time between decisions in which the wire was busy there or back: both ways share
+    it, since a host waits for answers. The rest is the host's and the board's. `core_share` is that in which the cores
+    were at work, and known of images that ran alone; where images overlap both go on at once.
+    """
     right = sum(result.decision == label for result, label in zip(results, labels, strict=True))
     clocks = [result.clock for result in results]
     gaps = [(after - before) % (1 << 32) for before, after in pairwise(clocks)]
     alone = [result.cycles for result in results if result.cycles is not None]
     between = sum(gaps) / len(gaps) if gaps else None
+    wire = sum(transfer) * BITS_OF_A_BYTE / identity.baud / len(results)
     return {
         "design": f"{identity.design:#010x}",
         "clock_hz": identity.clock_hz,
@@ -80,6 +88,10 @@ def figures(
         "cycles": alone,
         "cycles_between_decisions": between,
         "images_per_second": identity.clock_hz / between if between else None,
+        "bytes_per_image": [count / len(results) for count in transfer],
+        "link_seconds_per_image": wire,
+        "link_share": wire * identity.clock_hz / between if between else None,
+        "core_share": sum(alone) / len(alone) / between if alone and between else None,
         "link": asdict(statistics),
     }
 
@@ -108,6 +120,13 @@ def results_table(
             f"{summary['cycles_between_decisions']:,.0f} cycles between decisions: {summary['images_per_second']:,.1f} "
             f"images per second at {summary['clock_hz'] / 1e6:g} MHz, the link included"
         )
+        there, back = summary["bytes_per_image"]
+        lines.append(
+            f"{there:,.0f} bytes there and {back:,.0f} back for each: {1e3 * summary['link_seconds_per_image']:.1f} ms "
+            f"at {summary['baud']:,} baud, {100 * summary['link_share']:.0f} % of the time between decisions"
+        )
+        if summary["core_share"]:
+            lines.append(f"the cores are at work in {100 * summary['core_share']:.1f} % of it")
     lines.append(
         f"link: {link['bytes_out']:,} bytes there, {link['bytes_in']:,} back, {link['retries']} reads repeated, "
         f"{link['reloads']} loads repeated"

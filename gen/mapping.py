@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from hillock.hw.config import RANGES, CoreConfig
 from hillock.hw.problems import HillockError, Problems
+from hillock.sim.layer import ResetMode
 from hillock.sim.network import INPUT, Decision, Network
 from hillock.sim.plan import Plan
 
@@ -78,6 +79,17 @@ def place(
     )
     _check_input(network, config, problems)
     _check_layers(network, config, problems)
+    for layer, where in zip(network.layers, arranged.layers, strict=True):
+        problems.require(
+            not config.compact or not layer.connections or where.layout.channel_words > 1,
+            f"layer {layer.name!r}: a compact core walks two potential words at least, and its {layer.neurons} neurons "
+            f"fit in one: generate a core of fewer lanes, or one that is not compact",
+        )
+        problems.require(
+            not config.compact or where.layout.channel_words == 1 or where.layout.channels == config.lanes,
+            f"layer {layer.name!r}: a compact core has a channel in every lane, not {where.layout.channels} in a word: "
+            f"give no layout, or generate a core that is not compact",
+        )
     for field, (needed, what) in (arranged.needs | _needs(network)).items():
         available = getattr(config, field)
         problems.require(
@@ -105,6 +117,7 @@ def fit(
     )
     problems.raise_any()
     arranged = arrange(network, chosen, with_tables=sizes.get("row_entries", 0) > 0, images=sizes.get("image_banks", 1))
+    compact = bool(sizes.get("compact", 0))
     fields = {
         **{field: max(RANGES[field][0], needed) for field, (needed, _) in (arranged.needs | _needs(network)).items()},
         "weight_bits": max(4, network.weight_bits),
@@ -112,7 +125,7 @@ def fit(
         "fraction_bits": network.fraction_bits,
         "payload_bits": network.payload_bits,
         "current_bits": _current_bits(network),
-        "leak_shift_bits": max(3, *(layer.leak_shift.bit_length() for layer in network.layers)),
+        "leak_shift_bits": max(0 if compact else 3, *(layer.leak_shift.bit_length() for layer in network.layers)),
         "columns_per_word": max(layout.columns for layout in chosen),
         "static_input": int(network.static_input),
     }
@@ -160,6 +173,18 @@ def _check_input(network: Network, config: CoreConfig, problems: Problems) -> No
         f"once; connect one layer to {INPUT!r}, and the others to a layer that passes its events on",
     )
     problems.require(
+        network.timesteps < 1 << config.timestep_bits,
+        f"{network.timesteps:,} timesteps are more than the {(1 << config.timestep_bits) - 1} of a compact core: "
+        f"generate one that is not compact",
+    )
+    problems.require(
+        not config.compact or network.decision is not Decision.POTENTIAL,
+        "the highest potential decides: generate a core that is not compact",
+    )
+    problems.require(
+        network.image_input or config.input_queue, "its input are events: generate a core with an input_queue"
+    )
+    problems.require(
         not network.static_input or config.static_input, "its input is static: generate a core with static_input = 1"
     )
 
@@ -173,6 +198,10 @@ def _check_layers(network: Network, config: CoreConfig, problems: Problems) -> N
         problems.require(
             layer.leak_shift <= limit,
             f"{about}leak_shift must be at most {limit}, not {layer.leak_shift}: raise leak_shift_bits",
+        )
+        problems.require(
+            not config.compact or layer.reset_mode is ResetMode.SUBTRACT or layer.reset_amount == 0,
+            f"{about}a compact core resets to 0, not to {layer.reset_amount}: generate one that is not compact",
         )
         if layer.currents is not None:
             low, high = int(layer.currents.min()), int(layer.currents.max())

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hillock.hw.config import CoreConfig
 from hillock.hw.core import MemoryInit
-from hillock.hw.problems import HillockError
+from hillock.hw.problems import HillockError, Problems
 from hillock.hw.registers import BUS_ADDRESS_BITS
 from hillock.sim.network import INPUT, Network
 from hillock.sim.plan import Pipeline
@@ -19,7 +19,7 @@ from .mapping import Placement, fit, place
 from .partition import partition
 from .relays import with_relays
 
-__all__ = ["PipelinePlacement", "part_activity", "place_pipeline"]
+__all__ = ["PipelinePlacement", "cut_indices", "part_activity", "place_pipeline"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +89,24 @@ def place_pipeline(
         config = fit(part, count, layouts=given, activity=rates, **own)
         cores.append(place(part, config, given, rates))
     return PipelinePlacement(network, tuple(cores))
+
+
+def cut_indices(network: Network, cuts: Sequence[str], lanes: Sequence[int]) -> list[int]:
+    """The layers called `cuts`, with which the second and later cores begin, by index; `lanes` are those of each core.
+
+    What does not fit together is a `HillockError`, in the words of the command line.
+    """
+    problems = Problems(f"network {network.name!r} on {len(lanes)} cores")
+    names = [layer.name for layer in network.layers]
+    problems.require(
+        len(lanes) == len(cuts) + 1,
+        f"--lanes must be given for each core, and a layer to --cut before for each but the first, not {len(lanes)} "
+        f"lanes and {len(cuts)} layers",
+    )
+    for name in cuts:
+        problems.require(name in names, f"cut before {name!r}: it must be one of its layers, {', '.join(names)}")
+    problems.raise_any()
+    return [names.index(name) for name in cuts]
 
 
 def part_activity(network: Network, part: Network, activity: Activity) -> Activity:

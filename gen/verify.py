@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hillock.hw.problems import HillockError, Problems
+from hillock.hw.problems import HillockError
 from hillock.sim import network_file
 from hillock.sim.archive import write_file
 from hillock.sim.compare import Comparison
@@ -22,7 +22,7 @@ from hillock.sim.network import Network
 
 from .datasets import Dataset
 from .figures import LayerFigures
-from .pipeline import PipelinePlacement
+from .pipeline import PipelinePlacement, cut_indices
 from .scores import score_of
 from .shards import cut, run_shards
 from .simulate import Step, check_images, in_silence
@@ -113,13 +113,14 @@ def verify(
     check_images(network, dataset, number)
     if shard < 1:
         raise HillockError(f"a shard must have at least 1 image, not {shard}")
-    placement = place_cores(network, _indices(network, cuts, lanes), tuple(lanes))
+    indices = tuple(cut_indices(network, cuts, lanes))
+    placement = place_cores(network, indices, tuple(lanes))
     done = step("gateware (Amaranth to Verilog)", 1)
     verilog = accelerator_verilog(placement.configs)
     done(1)
 
     run = _Run(network, dataset, placement, verilog, folder, anew)
-    job = run.job(_indices(network, cuts, lanes), tuple(lanes), cache if workers.local else None)
+    job = run.job(indices, tuple(lanes), cache if workers.local else None)
     if workers.local:  # or else each of them would wait for the first to have done it
         done = step("compiled gateware (Verilator)", 1)
         build(job, verilog, placement)
@@ -131,21 +132,6 @@ def verify(
         run.keep(one, result)
         count(sum(len(result.cycles) for result in finished), number, sum(result.differing for result in finished))
     return run.total(finished, number)
-
-
-def _indices(network: Network, cuts: Sequence[str], lanes: Sequence[int]) -> tuple[int, ...]:
-    """The layers in `cuts` by index."""
-    problems = Problems(f"network {network.name!r} on {len(lanes)} cores")
-    names = [layer.name for layer in network.layers]
-    problems.require(
-        len(lanes) == len(cuts) + 1,
-        f"lanes must be given for each core, and a layer to cut before for each but the first, not {len(lanes)} lanes "
-        f"and {len(cuts)} layers",
-    )
-    for name in cuts:
-        problems.require(name in names, f"cut before {name!r}: it must be one of its layers, {', '.join(names)}")
-    problems.raise_any()
-    return tuple(names.index(name) for name in cuts)
 
 
 class _Run:

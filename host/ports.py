@@ -10,7 +10,7 @@ from hillock.hw.problems import HillockError
 
 from .uartbone import Port
 
-__all__ = ["BAUD", "list_ports", "open_port", "slowness"]
+__all__ = ["BAUD", "group_of", "list_ports", "open_port", "slowness"]
 
 BAUD = 1_000_000
 """Bits per second of a board, unless it says otherwise."""
@@ -61,15 +61,15 @@ def _reason(name: str, baud: int, error: Exception) -> str:
         return f"there is no such port; there are {there}"
     if number in (errno.EACCES, errno.EPERM):
         return (
-            f"permission denied: it belongs to the group {_group(name)}; add yourself with `sudo usermod -aG "
-            f"{_group(name)} $USER`, and log in again"
+            f"permission denied: it belongs to the group {group_of(name)}; add yourself with `sudo usermod -aG "
+            f"{group_of(name)} $USER`, and log in again"
         )
     if number in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK):
         return "another program has it open: end that (litex_server, a terminal), and try again"
     return f"it cannot be opened at {baud:,} baud ({error})"
 
 
-def _group(name: str) -> str:
+def group_of(name: str) -> str:
     """The group that the device belongs to."""
     try:
         import grp

@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 
 from hillock.hw.problems import HillockError
 
-__all__ = ["MOST_WORDS", "NoAnswer", "Port", "Rows", "Uartbone", "fixed_write", "read_request", "write_requests"]
+__all__ = [
+    "BITS_OF_A_BYTE",
+    "MOST_WORDS",
+    "NoAnswer",
+    "Port",
+    "Rows",
+    "Uartbone",
+    "fixed_write",
+    "read_request",
+    "write_requests",
+]
 
 MOST_WORDS = 255
 """Words of a request."""
@@ -17,7 +27,10 @@ MOST_WORDS = 255
 _WRITE, _READ, _WRITE_FIXED = 1, 2, 3
 _DRAIN = 4096
 _MOST_DRAINS = 256
-_BITS_OF_A_BYTE = 10
+
+BITS_OF_A_BYTE = 10
+"""On the wire, with start and stop bit."""
+"""On the wire, start and stop bit included."""
 
 Rows = NDArray[np.uint32]
 """Bus writes, or what is expected to be read: rows of (address, value)."""
@@ -141,7 +154,7 @@ class Uartbone:
 
     def _seconds(self, count: int) -> float:
         """How long bytes may take."""
-        return _BITS_OF_A_BYTE * count * self._slowness / self._baud
+        return BITS_OF_A_BYTE * count * self._slowness / self._baud
 
     def _take(self, count: int, timeout: float) -> bytes:
         """At most `count` bytes, and fewer when `timeout` seconds have gone by since all that was written has left."""

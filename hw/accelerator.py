@@ -1,5 +1,8 @@
 """One core, or several in a pipeline: each runs some layers, and what one emits is the input of the next."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In
@@ -78,12 +81,13 @@ class Accelerator(wiring.Component):
                 core.bus.dat_w.eq(self.bus.dat_w),
             ]
             with m.If(chosen):
-                m.d.comb += [self.bus.ack.eq(core.bus.ack), self.bus.dat_r.eq(core.bus.dat_r)]
+                m.d.comb += self.bus.ack.eq(core.bus.ack)
             for name in core.signature.members:
                 if name.startswith("trace_"):
                     trace: Value = getattr(self, f"trace{index}_{name.removeprefix('trace_')}")
                     m.d.comb += trace.eq(getattr(core, name))
 
+        m.d.comb += self.bus.dat_r.eq(reduce(or_, (core.bus.dat_r for core in self.cores)))
         wiring.connect(m, wiring.flipped(self.inputs), self.cores[0].inputs)
         for before, after in zip(self.cores[:-1], self.cores[1:], strict=True):
             self._join(m, before.spikes, after.inputs)

@@ -4,7 +4,10 @@ from dataclasses import asdict, dataclass
 
 from .problems import Problems
 
-__all__ = ["RANGES", "REGION_SHIFT", "CoreConfig"]
+__all__ = ["ADDER_BITS", "RANGES", "REGION_SHIFT", "CoreConfig"]
+
+ADDER_BITS = 32
+"""Width of the adders of a compact core, see `adder`."""
 
 REGION_SHIFT = 22
 """Every region of the bus is a window of `1 << REGION_SHIFT` addresses."""
@@ -16,7 +19,7 @@ RANGES = {
     "fraction_bits": (0, 15, "bits of the potential below the weight's unit"),
     "current_bits": (2, 32, "width of a signed current"),
     "payload_bits": (1, 8, "width of what an event carries; 1: events count 1, and there are no multipliers"),
-    "leak_shift_bits": (1, 5, "width of the leak shift; 3 allows shifts 1 to 7"),
+    "leak_shift_bits": (0, 5, "width of the leak shift; 3 allows shifts 1 to 7; 0: a core that never leaks"),
     "max_layers": (1, 256, "layers that the core takes turns at"),
     "max_connections": (1, 1024, "connections of all these layers"),
     "max_channels": (1, 1 << 17, "channels of the largest grid, of the input too"),
@@ -35,7 +38,13 @@ RANGES = {
     "image_banks": (1, 2, "images that the currents hold: with 2 the next is loaded during an inference"),
     "passes_on": (0, 1, "whether another core comes behind: the next inference then begins without a decision"),
     "classes": (1, 1 << 12, "output neurons that have a spike counter"),
-    "input_queue": (4, 1 << 12, "input words that may wait for the core"),
+    "input_queue": (0, 1 << 12, "input words that may wait for the core, at least 4; 0: a core that only images feed"),
+    "single_port": (0, 1, "whether the synapse memory has one port, for reading and writing, as large RAMs may have"),
+    "compact": (
+        0,
+        1,
+        "whether it is small rather than fast, which only a core can be that runs dense connections alone",
+    ),
 }
 """Of each field of `CoreConfig`: smallest value, largest value, what it is."""
 
@@ -44,7 +53,7 @@ RANGES = {
 class CoreConfig:
     """What distinguishes one generated core from another.
 
-    Every field is a positive integer with the range and meaning given in `RANGES`; all that is out of range is
+    Every field is an integer with the range and meaning given in `RANGES`; all that is out of range is
     reported together as a `HillockError`. What may change between two inferences (threshold, leak shift, number of
     timesteps, ...) is a register, not a field here.
     """
@@ -75,6 +84,8 @@ class CoreConfig:
     passes_on: int = 0
     classes: int = 16
     input_queue: int = 32
+    single_port: int = 0
+    compact: int = 0
 
     def __post_init__(self) -> None:
         problems = Problems("core configuration")
@@ -117,6 +128,34 @@ class CoreConfig:
             f"with static_input current_bits must be potential_bits = {self.potential_bits}, not {self.current_bits}: "
             f"the current is integrated as a potential is",
         )
+        problems.require(
+            self.input_queue == 0 or self.input_queue >= 4,
+            f"input_queue must be 0 or at least 4, not {self.input_queue}: a shorter queue would hold up the core",
+        )
+        if self.compact:
+            for name, value in (
+                ("row_entries", 0),
+                ("replay_words", 0),
+                ("static_input", 0),
+                ("leak_shift_bits", 0),
+                ("payload_bits", 1),
+            ):
+                problems.require(
+                    getattr(self, name) == value, f"{name} must be {value} in a compact core, not {getattr(self, name)}"
+                )
+            problems.require(
+                self.potential_bits < ADDER_BITS,
+                f"potential_bits must be at most {ADDER_BITS - 1} in a compact core, not {self.potential_bits}",
+            )
+            problems.require(
+                self.lanes > 1 and self.lanes.bit_count() == 1,
+                f"lanes must be a power of two from 2 on in a compact core, not {self.lanes}",
+            )
+            problems.require(self.potential_words > 1, "potential_words must be at least 2 in a compact core, not 1")
+        else:
+            problems.require(
+                self.leak_shift_bits, "leak_shift_bits must be at least 1, not 0, in a core that is not compact"
+            )
         window = 1 << (REGION_SHIFT - self.part_bits)
         for name in ("synapse_words", "potential_words", "current_words", "channel_entries"):
             problems.require(
@@ -145,6 +184,11 @@ class CoreConfig:
     def one_word(self) -> bool:
         """Whether all potentials are one word, which the core keeps in registers."""
         return self.potential_words == 1
+
+    @property
+    def timestep_bits(self) -> int:
+        """Width of a number of timesteps."""
+        return 8 if self.compact else 16
 
     @property
     def decode_cycles(self) -> int:

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .config import REGION_SHIFT, CoreConfig
-from .formats import write_port
+from .formats import slice_port
 from .registers import (
     BUS_ADDRESS_BITS,
     BUS_BITS,
@@ -43,7 +43,11 @@ def _writable() -> list[tuple[Register, Field, str]]:
 
 
 def bus_signature(address_bits: int = BUS_ADDRESS_BITS) -> wiring.Signature:
-    """Wishbone B4 classic, 32 bits, word addresses, without `sel`: a word is written whole."""
+    """Wishbone B4 classic, 32 bits, word addresses, without `sel`: a word is written whole.
+
+    What is not asked has 0 in `dat_r`, from the second cycle after its last acknowledgement on: so several share a bus
+    by OR.
+    """
     return wiring.Signature(
         {
             "cyc": Out(1),
@@ -98,7 +102,8 @@ class Control(wiring.Component):
         self._config = config
         self._init = registers
         self._pending, self._bank, self._active_bank = Signal(), Signal(), Signal()
-        self._staged_bits = max(slices(memory_shape(name, config)[1]) for name in _LOADABLE) * BUS_BITS
+        parts = 1 if config.compact else max(slices(memory_shape(name, config)[1]) for name in _LOADABLE)
+        self._staged_bits = parts * BUS_BITS
         super().__init__(
             {
                 "bus": In(bus_signature()),
@@ -123,7 +128,7 @@ class Control(wiring.Component):
                 "record": In(RECORD_SLICES["layers"] * BUS_BITS),
                 "lane_value": In(BUS_BITS),
                 "count": In(BUS_BITS),
-                **{f"write_{name}": Out(write_port(*memory_shape(name, config))) for name in _LOADABLE},
+                **{f"write_{name}": Out(slice_port(*memory_shape(name, config), config)) for name in _LOADABLE},
             }
         )
 
@@ -158,6 +163,7 @@ class Control(wiring.Component):
         # address is there a cycle before it matters, so what follows from it is taken from registers.
         part, last_part, exists = Signal(config.part_bits), Signal(), Signal()
         is_there, is_last_part, spare_bank = Signal(), Signal(), Signal()
+        bound, part_bound = Signal(REGION_SHIFT + 1), Signal(config.part_bits + 1)
         m.d.comb += [part.eq(offset[: config.part_bits]), self.lane.eq(part)]
         m.d.sync += [exists.eq(is_there), last_part.eq(is_last_part), spare_bank.eq(self._spare_bank(number))]
         with m.Switch(number):
@@ -165,7 +171,7 @@ class Control(wiring.Component):
                 with m.Case(entry.number):
                     if entry.parts is None:
                         count = len(REGISTERS) if entry.name == "registers" else config.classes
-                        m.d.comb += [self.index.eq(offset), is_there.eq(offset < count)]
+                        m.d.comb += [self.index.eq(offset), bound.eq(count), part_bound.eq(1 << config.part_bits)]
                         continue
                     m.d.comb += self.index.eq(offset[config.part_bits :])
                     words, slice_count = config.potential_words, 0
@@ -173,9 +179,10 @@ class Control(wiring.Component):
                         words, bits = memory_shape(entry.name, config)
                         slice_count = slices(bits)
                     counts = {None: 0, "slice": slice_count, "lane": config.lanes}
-                    written, read = (part < counts[name] for name in entry.parts)
-                    m.d.comb += is_there.eq((self.index < words) & Mux(bus.we, written, read))
+                    written, read = (counts[name] for name in entry.parts)
+                    m.d.comb += [bound.eq(words), part_bound.eq(Mux(bus.we, written, read))]
                     m.d.comb += is_last_part.eq(part == slice_count - 1)
+        m.d.comb += is_there.eq((self.index < bound) & (part < part_bound))
 
         # A start is remembered until the inference begins, and so is the bank of its image.
         m.d.comb += self.start.eq(self._pending)
@@ -192,7 +199,7 @@ class Control(wiring.Component):
         wait, asks = Signal(range(_READ_CYCLES + 1)), bus.cyc & bus.stb
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += wait.eq(_READ_CYCLES - 1)
+                m.d.sync += [wait.eq(_READ_CYCLES - 1), bus.dat_r.eq(0)]
                 with m.If(asks):
                     with m.If(bus.we):
                         m.next = "WRITE"
@@ -233,8 +240,9 @@ class Control(wiring.Component):
 
     def _spare_bank(self, number: Value) -> Value:
         """Whether the bus writes a current of the image that the inference under way does not use."""
-        second = self.index >= self.image_words
-        is_image = (number == region("currents").number) & (self.index >> 1 < self.image_words)
+        index = self.index[: len(self.image_words)]  # no more of it, since the word exists
+        second = index >= self.image_words
+        is_image = (number == region("currents").number) & (index >> 1 < self.image_words)
         return is_image & (second != self._active_bank) & ~self._pending
 
     def _elaborate_read(self, m: Module, number: Value, part: Value, error: Value, read_value: Value) -> None:
@@ -290,7 +298,10 @@ class Control(wiring.Component):
     def _elaborate_slice_write(
         self, m: Module, slice_stb: Value, number: Value, part: Value, last_part: Value, error: Value
     ) -> None:
-        """Shift the slices of one word in; the last one writes it, in the cycle after the acknowledgement."""
+        """Shift the slices of one word in; the last one writes it, in the cycle after the acknowledgement.
+
+        In a compact core each slice is written by itself, in the cycle of its acknowledgement.
+        """
         staged = Signal(self._staged_bits, reset_less=True)
         depth = max(memory_shape(name, self._config)[0] for name in _LOADABLE)
         here = Cat(self.index[: ceil_log2(max(2, depth))], number)  # no more of the index, since the word exists
@@ -302,5 +313,13 @@ class Control(wiring.Component):
             m.d.sync += error.slice_order.eq(1)
         for name in _LOADABLE:
             word, width = getattr(self, f"write_{name}"), memory_shape(name, self._config)[1]
-            m.d.comb += [word.addr.eq(staged_for), word.data.eq(staged[-slices(width) * BUS_BITS :])]
-            m.d.sync += word.en.eq(slice_stb & in_order & last_part & (number == region(name).number))
+            written = slice_stb & in_order & (number == region(name).number)
+            if self._config.compact:
+                m.d.comb += [
+                    word.addr.eq(self.index),
+                    word.data.eq(self.bus.dat_w.replicate(slices(width))),
+                    word.en.eq(Mux(written, 1 << part[: slices(width).bit_length()], 0)),
+                ]
+            else:
+                m.d.comb += [word.addr.eq(staged_for), word.data.eq(staged[-slices(width) * BUS_BITS :])]
+                m.d.sync += word.en.eq(written & last_part)

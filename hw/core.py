@@ -7,6 +7,7 @@ from amaranth.hdl import Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .compact_array import CompactArray
 from .config import REGION_SHIFT, CoreConfig
 from .control import Control, bus_signature
 from .decoder import TABLES, Decoder, table_entry_layout
@@ -14,6 +15,7 @@ from .formats import (
     Operation,
     connection_layout,
     descriptor_layout,
+    fixed_fields,
     from_record,
     neuron_layout,
     operation_layout,
@@ -22,7 +24,7 @@ from .formats import (
 )
 from .neuron_array import NeuronArray
 from .readout import Readout
-from .registers import BUS_BITS, CONNECTION_RECORD, LANE_ENTRY, LAYER_RECORD, TABLE_ENTRY, Record, region
+from .registers import BUS_BITS, CONNECTION_RECORD, LANE_ENTRY, LAYER_RECORD, TABLE_ENTRY, Record, field_width, region
 from .replay import Replay
 from .sequencer import Sequencer
 from .spike_queue import SpikeQueue, lane_entry_layout
@@ -92,7 +94,7 @@ class Core(wiring.Component):
             config, tables={name: _records(TABLE_ENTRY, entry, getattr(init, name)) for name in TABLES}
         )
         self.walker = Walker(config)
-        self.array = NeuronArray(
+        self.array = (CompactArray if config.compact else NeuronArray)(
             config,
             synapses=init.synapses,
             currents=init.currents,
@@ -119,7 +121,6 @@ class Core(wiring.Component):
         config = self._config
         control, sequencer, walker, array = self.control, self.sequencer, self.walker, self.array
         readout = Readout(config)
-        input_queue = fifo.SyncFIFOBuffered(width=token_layout(config).size, depth=config.input_queue)
 
         m.submodules.control = control
         aborts = Signal()
@@ -129,29 +130,16 @@ class Core(wiring.Component):
         m.submodules.decoder = forget(self.decoder)
         m.submodules.walker = forget(walker)
         m.submodules.array = array
-        m.submodules.input_queue = forget(input_queue)
         m.submodules.next_queue = forget(self.next_queue)
         m.submodules.output_queue = forget(self.output_queue)
         m.submodules.readout = forget(readout)
         wiring.connect(m, wiring.flipped(self.bus), control.bus)
 
-        # Input: what is beyond the grid of the input goes no further than this.
-        given, image = self.inputs.payload, control.input_mode_image
-        legal = given.marker | (
-            (given.channel < control.input_channels)
-            & (given.column < control.input_grid_columns)
-            & (given.row < control.input_grid_rows)
-        )
-        m.d.comb += [
-            self.inputs.ready.eq(input_queue.w_rdy),
-            input_queue.w_data.eq(given),
-            input_queue.w_en.eq(self.inputs.valid & legal & ~image),
-            control.illegal_input.eq(self.inputs.valid & self.inputs.ready & (~legal | image)),
-            sequencer.inputs.payload.eq(input_queue.r_data),
-            sequencer.inputs.valid.eq(input_queue.r_rdy),
-            input_queue.r_en.eq(sequencer.inputs.ready),
-        ]
-
+        image = control.input_mode_image
+        if config.input_queue:
+            self._elaborate_input(m, forget)
+        else:
+            m.d.comb += [self.inputs.ready.eq(1), control.illegal_input.eq(self.inputs.valid)]
         self._elaborate_walks(m, aborts)
         m.d.comb += [
             array.forget.eq(aborts),
@@ -224,6 +212,10 @@ class Core(wiring.Component):
             control.lane_value.eq(value),
             control.count.eq(readout.class_count),
         ]
+        for position, entry in LAYER_RECORD:
+            if entry.name in fixed_fields(config):
+                low = position * BUS_BITS + entry.low
+                m.d.comb += control.record[low : low + field_width(entry, config)].eq(fixed_fields(config)[entry.name])
         wiring.connect(m, control.write_synapses, array.synapse_write)
         wiring.connect(m, control.write_currents, array.current_write)
         for queue in (self.next_queue, self.output_queue):
@@ -239,6 +231,27 @@ class Core(wiring.Component):
             for name, low, width in record_bits(LAYER_RECORD, held.shape()):
                 m.d.comb += control.record[low : low + width].eq(held[name])
         return m
+
+    def _elaborate_input(self, m: Module, forget: ResetInserter) -> None:
+        """Input: what is beyond its grid goes no further than this."""
+        config, control, sequencer = self._config, self.control, self.sequencer
+        queue = fifo.SyncFIFOBuffered(width=token_layout(config).size, depth=config.input_queue)
+        m.submodules.input_queue = forget(queue)
+        given, image = self.inputs.payload, control.input_mode_image
+        legal = given.marker | (
+            (given.channel < control.input_channels)
+            & (given.column < control.input_grid_columns)
+            & (given.row < control.input_grid_rows)
+        )
+        m.d.comb += [
+            self.inputs.ready.eq(queue.w_rdy),
+            queue.w_data.eq(given),
+            queue.w_en.eq(self.inputs.valid & legal & ~image),
+            control.illegal_input.eq(self.inputs.valid & self.inputs.ready & (~legal | image)),
+            sequencer.inputs.payload.eq(queue.r_data),
+            sequencer.inputs.valid.eq(queue.r_rdy),
+            queue.r_en.eq(sequencer.inputs.ready),
+        ]
 
     def _elaborate_walks(self, m: Module, aborts: Signal) -> None:
         """From tokens to walks, to spikes, and back to tokens."""
@@ -302,7 +315,9 @@ class Core(wiring.Component):
         layout: data.StructLayout,
     ) -> None:
         """Write the fields of `layout` in a record that the bus gives."""
-        written = Signal(layout)
+        written, enables = Signal(layout), Signal(layout)
         for name, low, width in record_bits(record, layout):
-            m.d.comb += written[name].eq(given.data[low : low + width])
-        m.d.comb += [write.en.eq(given.en), write.addr.eq(given.addr), write.data.eq(written)]
+            enable = given.en[low // BUS_BITS] if len(given.en) > 1 else given.en
+            m.d.comb += [written[name].eq(given.data[low : low + width]), enables[name].eq(enable.replicate(width))]
+        m.d.comb += [write.addr.eq(given.addr), write.data.eq(written)]
+        m.d.comb += write.en.eq(enables if len(write.en) > 1 else given.en)

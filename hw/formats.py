@@ -1,23 +1,30 @@
 """Bit layouts that travel between the blocks of the core."""
 
+from math import gcd
+
+from amaranth.hdl import Cat, Value
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import Out
 
 from .config import CoreConfig
-from .registers import BUS_BITS, CONNECTION_RECORD, LAYER_RECORD, Record, field_width
+from .registers import BUS_BITS, CONNECTION_RECORD, LAYER_RECORD, Record, field_width, slices
 
 __all__ = [
     "Operation",
     "connection_layout",
     "descriptor_layout",
+    "fixed_fields",
     "from_record",
     "neuron_layout",
     "operation_layout",
     "payload_width",
     "record_bits",
     "record_layout",
+    "record_port",
     "request_layout",
+    "slice_port",
     "spike_word_layout",
+    "spread",
     "token_layout",
     "write_port",
 ]
@@ -52,9 +59,15 @@ def token_layout(config: CoreConfig) -> data.StructLayout:
 
 
 def spike_word_layout(config: CoreConfig) -> data.StructLayout:
-    """The spikes of one potential word, by lane, and the place of its first lane; `last` of its layer."""
+    """The spikes of one potential word, by lane, and the place of its first lane; `last` of its layer.
+
+    In a compact core `channel` counts words: there are as many channels in each as there are lanes.
+    """
+    place = _place(config)
+    if config.compact:
+        place["channel"] = range(-(-config.max_channels // config.lanes))
     payloads = payload_width(config) * config.lanes
-    return data.StructLayout({"spikes": config.lanes, "payloads": payloads, **_place(config), "last": 1})
+    return data.StructLayout({"spikes": config.lanes, "payloads": payloads, **place, "last": 1})
 
 
 def request_layout(config: CoreConfig) -> data.StructLayout:
@@ -107,6 +120,23 @@ def record_layout(record: Record, names: tuple[str, ...], config: CoreConfig) ->
     return data.StructLayout({name: widths[name] for name in names})
 
 
+_COMPACT = {
+    "column_words": 1,
+    "rows": 1,
+    "columns": 1,
+    "is_kept": 0,
+    "load_base": 0,
+    "replay_base": 0,
+    "graded": 0,
+    "leak_first": 0,
+}
+
+
+def fixed_fields(config: CoreConfig) -> dict[str, int]:
+    """The fields of a layer record that read as these, whatever was written: a compact core can use no others."""
+    return _COMPACT if config.compact else {}
+
+
 def descriptor_layout(config: CoreConfig) -> data.StructLayout:
     """The fields of a layer record that the sequencer works with; their meaning is in `registers.LAYER_RECORD`."""
     names = (
@@ -128,7 +158,7 @@ def descriptor_layout(config: CoreConfig) -> data.StructLayout:
         "connections",
         "load_base",
     )
-    return record_layout(LAYER_RECORD, names, config)
+    return record_layout(LAYER_RECORD, tuple(name for name in names if name not in fixed_fields(config)), config)
 
 
 def neuron_layout(config: CoreConfig) -> data.StructLayout:
@@ -145,12 +175,15 @@ def neuron_layout(config: CoreConfig) -> data.StructLayout:
         "graded",
         "replay_base",
     )
-    return record_layout(LAYER_RECORD, names, config)
+    return record_layout(LAYER_RECORD, tuple(name for name in names if name not in fixed_fields(config)), config)
 
 
 def connection_layout(config: CoreConfig) -> data.StructLayout:
-    """All fields of a connection record; their meaning is in `registers.CONNECTION_RECORD`."""
-    return record_layout(CONNECTION_RECORD, tuple(field.name for _, field in CONNECTION_RECORD), config)
+    """The fields of a connection record that the core uses; their meaning is in `registers.CONNECTION_RECORD`."""
+    names = tuple(field.name for _, field in CONNECTION_RECORD)
+    if config.compact:
+        names = ("synapse_base", "words", "from_input", "synapse_step")
+    return record_layout(CONNECTION_RECORD, names, config)
 
 
 def record_bits(record: Record, layout: data.StructLayout) -> list[tuple[str, int, int]]:
@@ -170,6 +203,24 @@ def from_record(record: Record, layout: data.StructLayout, word: int) -> int:
     return result
 
 
-def write_port(words: int, bits: int) -> wiring.Signature:
-    """What writes one word of a memory of `words` words: enable, address and data."""
-    return wiring.Signature({"en": Out(1), "addr": Out(range(max(2, words))), "data": Out(bits)})
+def write_port(words: int, bits: int, enables: int = 1) -> wiring.Signature:
+    """What writes one word of a memory of `words` words: enable, or one for each of its parts, address and data."""
+    return wiring.Signature({"en": Out(enables), "addr": Out(range(max(2, words))), "data": Out(bits)})
+
+
+def slice_port(words: int, bits: int, config: CoreConfig) -> wiring.Signature:
+    """`write_port` of a memory whose words the bus moves in slices: in a compact core each slice has its enable."""
+    return write_port(words, bits, slices(bits) if config.compact else 1)
+
+
+def record_port(words: int, layout: data.StructLayout, config: CoreConfig) -> wiring.Signature:
+    """`write_port` of a memory of records: in a compact core each bit has its enable."""
+    return write_port(words, layout.size, layout.size if config.compact else 1)
+
+
+def spread(enables: Value, bits: int) -> tuple[int, Value]:
+    """(bits that share an enable, the enables) of the port of a memory that a `slice_port` or `record_port` writes."""
+    if len(enables) in (1, bits):
+        return bits // len(enables), enables
+    unit = gcd(BUS_BITS, bits)
+    return unit, Cat(enables[low // BUS_BITS] for low in range(0, bits, unit))

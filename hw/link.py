@@ -29,7 +29,7 @@ _MOST_DEPTH_LOG2 = {"input": 15, "output": WINDOW_SHIFT, "decision": WINDOW_SHIF
 
 @dataclass(frozen=True, kw_only=True)
 class LinkSizes:
-    """How much the link keeps, each as a power of two: input tokens, output tokens and decisions."""
+    """How much the link keeps, each as a power of two: input tokens (0: it takes none), output tokens and decisions."""
 
     input_depth_log2: int = 9
     output_depth_log2: int = 10
@@ -39,7 +39,8 @@ class LinkSizes:
         problems = Problems("link")
         for name, most in _MOST_DEPTH_LOG2.items():
             value = getattr(self, f"{name}_depth_log2")
-            problems.require(1 <= value <= most, f"{name}_depth_log2 must be from 1 to {most}, not {value}")
+            least = int(name != "input")
+            problems.require(least <= value <= most, f"{name}_depth_log2 must be from {least} to {most}, not {value}")
         problems.raise_any()
 
 
@@ -57,6 +58,8 @@ class Link(wiring.Component):
         Widths of what passes through, at most `BUS_BITS` each.
     constants : dict
         What the registers `design`, `clock` and `divisor` read, and the number of `cores`.
+    compact : bool
+        Whether it is to be small rather than fast.
 
     Members
     -------
@@ -77,12 +80,24 @@ class Link(wiring.Component):
     """
 
     def __init__(
-        self, sizes: LinkSizes, *, input_bits: int, output_bits: int, decision_bits: int, constants: dict[str, int]
+        self,
+        sizes: LinkSizes,
+        *,
+        input_bits: int,
+        output_bits: int,
+        decision_bits: int,
+        constants: dict[str, int],
+        compact: bool = False,
     ):
         self._sizes, self._constants = sizes, constants
-        self._queue = fifo.SyncFIFOBuffered(width=input_bits, depth=1 << sizes.input_depth_log2)
-        self._outputs = Ring(depth=1 << sizes.output_depth_log2, words=1, width=output_bits)
-        self._decisions = Ring(depth=1 << sizes.decision_depth_log2, words=DECISION_WORDS, width=BUS_BITS)
+        depth = 1 << sizes.input_depth_log2 if sizes.input_depth_log2 else 0
+        self._queue = fifo.SyncFIFOBuffered(width=input_bits, depth=depth)
+        kept = {"outputs": (sizes.output_depth_log2, 1, output_bits)}
+        kept["decisions"] = (sizes.decision_depth_log2, DECISION_WORDS, BUS_BITS)
+        self._outputs, self._decisions = (
+            Ring(depth=1 << depth, words=words, width=width, latency=1 if compact else 2)
+            for depth, words, width in kept.values()
+        )
         byte = data.StructLayout({"data": 8, "valid": 1})
         super().__init__(
             {
@@ -191,6 +206,7 @@ class Link(wiring.Component):
         asks, wrong = bus.cyc & bus.stb, Signal()
         with m.FSM():
             with m.State("IDLE"):
+                m.d.sync += bus.dat_r.eq(0)
                 with m.If(asks):
                     m.next = "WAIT"
                     with m.If(bus.we):
@@ -219,8 +235,8 @@ class Link(wiring.Component):
                             m.d.sync += error.eq(error.as_value() & ~bus.dat_w[: len(error.as_value())])
                         with m.Default():
                             with m.If(window == WINDOWS["inputs"]):
-                                m.d.comb += queue.w_en.eq(1)
-                                with m.If(queue.w_rdy):
+                                m.d.comb += queue.w_en.eq(queue.depth != 0)
+                                with m.If(queue.w_rdy & (queue.depth != 0)):
                                     m.d.sync += inputs_put.eq(inputs_put + 1)
                                 with m.Else():
                                     m.d.sync += error.input_full.eq(1)

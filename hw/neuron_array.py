@@ -5,8 +5,17 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import CoreConfig
-from .formats import Operation, neuron_layout, operation_layout, payload_width, spike_word_layout, write_port
+from .formats import (
+    Operation,
+    neuron_layout,
+    operation_layout,
+    payload_width,
+    record_port,
+    slice_port,
+    spike_word_layout,
+)
 from .neuron import CHOICE, choose, decide, saturate, select, settle, settle_control, settle_control_layout
+from .synapse_memory import SynapseMemory
 
 __all__ = ["NeuronArray"]
 
@@ -24,7 +33,7 @@ class NeuronArray(wiring.Component):
 
     Any operation may follow an INTEGRATE on the same word in any later cycle: the result is forwarded. After any other
     the same word may be addressed `WRITE_STAGE + 1` cycles later, and no INTEGRATE may be issued
-    `WRITE_STAGE - ADD_STAGE` cycles later, when both would write; the sequencer sees to it. An array of one word
+    `WRITES_COINCIDE` cycles later, when both would write; the sequencer sees to it. An array of one word
     (`config.one_word`) keeps it in registers: any operation may follow any other after `WRITE_STAGE - ADD_STAGE`
     cycles, or after one more if the layer leaks.
 
@@ -55,6 +64,7 @@ class NeuronArray(wiring.Component):
     SEEN_STAGE = 3
     SPIKE_STAGE = 4
     WRITE_STAGE = 5
+    WRITES_COINCIDE = WRITE_STAGE - ADD_STAGE
 
     def __init__(self, config: CoreConfig, *, synapses: list[int], currents: list[int], neurons: list[int]):
         self._config = config
@@ -72,7 +82,7 @@ class NeuronArray(wiring.Component):
                 "spikes_valid": Out(1),
                 "first": Out(1),
                 "layer": Out(operation["layer"].shape),
-                "replay_base": Out(neuron_layout(config)["replay_base"].shape),
+                "replay_base": Out(range(max(2, config.replay_words))),
                 "to_next": Out(1),
                 "to_replay": Out(1),
                 "to_output": Out(1),
@@ -84,9 +94,9 @@ class NeuronArray(wiring.Component):
                 "trace_word": Out(operation["potential_word"].shape),
                 "trace_spikes": Out(config.lanes),
                 "trace_potentials": Out(potentials),
-                "layer_write": In(write_port(config.max_layers, neuron_layout(config).size)),
-                "synapse_write": In(write_port(config.synapse_words, config.lanes * config.weight_bits)),
-                "current_write": In(write_port(config.current_words, config.lanes * config.current_bits)),
+                "layer_write": In(record_port(config.max_layers, neuron_layout(config), config)),
+                "synapse_write": In(slice_port(config.synapse_words, config.lanes * config.weight_bits, config)),
+                "current_write": In(slice_port(config.current_words, config.lanes * config.current_bits, config)),
             }
         )
 
@@ -103,10 +113,9 @@ class NeuronArray(wiring.Component):
             m.d.comb += [port.en.eq(write.en), port.addr.eq(write.addr), port.data.eq(write.data)]
             return block.read_port()
 
-        synapse = stored(
-            "synapses", config.synapse_words, lanes * config.weight_bits, self._synapses, self.synapse_write
-        )
-        current_write = write_port(config.current_words, lanes * config.current_bits).create()
+        m.submodules.synapses = synapse = SynapseMemory(config, self._synapses)
+        wiring.connect(m, wiring.flipped(self.synapse_write), synapse.write)
+        current_write = slice_port(config.current_words, lanes * config.current_bits, config).create()
         current = stored("currents", config.current_words, lanes * config.current_bits, self._currents, current_write)
         layer = stored("neurons", config.max_layers, neuron_layout(config).size, self._neurons, self.layer_write)
         m.submodules.potentials = block = memory.Memory(
@@ -124,12 +133,9 @@ class NeuronArray(wiring.Component):
         m.d.comb += [
             potential.addr.eq(op[0].potential_word),
             current.addr.eq(op[0].current_word),
-            synapse.addr.eq(self.synapse_word),
+            synapse.address.eq(self.synapse_word),
             layer.addr.eq(op[0].layer),
         ]
-
-        synapse1 = Signal(lanes * config.weight_bits, reset_less=True)
-        m.d.sync += synapse1.eq(synapse.data)
 
         # The layer's parameters follow the operation: read in stage 1, prepared in stage 2, used in 3 and 4.
         neuron = self.neuron
@@ -196,7 +202,7 @@ class NeuronArray(wiring.Component):
         spikes3, seen3, payloads3, sums4, written, results5 = [], [], [], [], [], []
         for lane in range(lanes):
             here = slice(lane * bits, (lane + 1) * bits)
-            weight = synapse1[lane * config.weight_bits : (lane + 1) * config.weight_bits].as_signed()
+            weight = synapse.word[lane * config.weight_bits : (lane + 1) * config.weight_bits].as_signed()
             if len(carried1):
                 weight = weight * carried1
             extra = current.data[lane * config.current_bits : (lane + 1) * config.current_bits].as_signed()

@@ -60,11 +60,14 @@ def choose_pll(family: str, oscillator_hz: int, clock_hz: int) -> Pll | None:
 
 
 def _ecp5(source: float) -> Iterator[_Setting]:
-    """EHXPLLL, fed back from its output: Lattice FPGA-TN-02200; phase detector 10 to 400 MHz, VCO 400 to 800 MHz."""
-    for divider, feedback, output in product(range(1, 9), range(1, 41), range(1, 129)):
-        ratio = feedback / divider
-        if source / divider >= 10e6 and 400e6 <= (vco := source * ratio * output) <= 800e6:
-            yield ratio, vco, {"CLKI_DIV": divider, "CLKFB_DIV": feedback, "CLKOP_DIV": output}
+    """EHXPLLL, fed back from CLKOP, which leaves CLKOS free to be any part of the VCO.
+
+    Lattice FPGA-TN-02200; phase detector 10 to 400 MHz, VCO 400 to 800 MHz.
+    """
+    for divider, feedback, output in product(range(1, 9), range(1, 129), range(1, 129)):
+        if source / divider >= 10e6 and 400e6 <= (vco := source / divider * feedback) <= 800e6:
+            ratio = feedback / divider / output
+            yield ratio, vco, {"CLKI_DIV": divider, "CLKFB_DIV": 1, "CLKOP_DIV": feedback, "CLKOS_DIV": output}
 
 
 def _ice40(source: float) -> Iterator[_Setting]:
@@ -98,12 +101,12 @@ def _xilinx7(source: float) -> Iterator[_Setting]:
     """MMCME2_BASE: Xilinx UG472; phase detector 10 to 450 MHz, VCO 600 to 1200 MHz."""
     for divider, feedback, output in product(range(1, 11), range(2, 65), range(1, 129)):
         if source / divider >= 10e6 and 600e6 <= (vco := source * feedback / divider) <= 1200e6:
-            parameters = {"DIVCLK_DIVIDE": divider, "CLKFBOUT_MULT_F": float(feedback), "CLKOUT0_DIVIDE_F": float(output)}
-            yield feedback / divider / output, vco, parameters
+            floats = {"CLKFBOUT_MULT_F": float(feedback), "CLKOUT0_DIVIDE_F": float(output)}
+            yield feedback / divider / output, vco, {"DIVCLK_DIVIDE": divider, **floats}
 
 
 def _ecp5_instance(pll: Pll, m: Module, source: Signal, made: Signal, locked: Signal) -> Instance:
-    output = Signal()
+    feedback, output = Signal(), Signal()
     m.submodules.clock_gate = Instance("DCCA", i_CLKI=output, i_CE=locked, o_CLKO=made)
     return Instance(
         "EHXPLLL",
@@ -117,15 +120,19 @@ def _ecp5_instance(pll: Pll, m: Module, source: Signal, made: Signal, locked: Si
         p_STDBY_ENABLE="DISABLED",
         p_DPHASE_SOURCE="DISABLED",
         p_OUTDIVIDER_MUXA="DIVA",
+        p_OUTDIVIDER_MUXB="DIVB",
         p_CLKOP_ENABLE="ENABLED",
         p_CLKOP_CPHASE=pll.parameters["CLKOP_DIV"] // 2,
         p_CLKOP_FPHASE=0,
+        p_CLKOS_ENABLE="ENABLED",
+        p_CLKOS_CPHASE=0,
+        p_CLKOS_FPHASE=0,
         p_FEEDBK_PATH="CLKOP",
         **{f"p_{name}": value for name, value in pll.parameters.items()},
         i_RST=0,
         i_STDBY=0,
         i_CLKI=source,
-        i_CLKFB=output,
+        i_CLKFB=feedback,
         i_PHASESEL0=0,
         i_PHASESEL1=0,
         i_PHASEDIR=1,
@@ -133,7 +140,8 @@ def _ecp5_instance(pll: Pll, m: Module, source: Signal, made: Signal, locked: Si
         i_PHASELOADREG=1,
         i_PLLWAKESYNC=0,
         i_ENCLKOP=0,
-        o_CLKOP=output,
+        o_CLKOP=feedback,
+        o_CLKOS=output,
         o_LOCK=locked,
     )
 

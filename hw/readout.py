@@ -10,8 +10,6 @@ from .neuron_array import NeuronArray
 
 __all__ = ["Readout"]
 
-COUNT_BITS = 16
-
 
 class Readout(wiring.Component):
     """Watches the output tokens as they leave, and makes the decision of an inference.
@@ -40,7 +38,7 @@ class Readout(wiring.Component):
     decision : out stream
         One index for each inference; what was decided last stays in the payload.
     class_index, class_count : in, out
-        A counter, for the bus.
+        A counter, for the bus, in the next cycle.
     """
 
     SCAN_LATENCY = NeuronArray.SEEN_STAGE + 3
@@ -56,8 +54,8 @@ class Readout(wiring.Component):
                 "begin": In(1),
                 "finished": In(1),
                 "potential_base": In(range(max(2, config.potential_words))),
-                "timesteps": In(16),
-                "delay": In(16),
+                "timesteps": In(config.timestep_bits),
+                "delay": In(config.timestep_bits),
                 "by_potential": In(1),
                 "none": In(1),
                 "outputs": In(range(config.max_channels + 1)),
@@ -69,7 +67,7 @@ class Readout(wiring.Component):
                 "seen": Out(signed(config.potential_bits)),
                 "decision": Out(stream.Signature(channel)),
                 "class_index": In(range(max(2, config.classes))),
-                "class_count": Out(COUNT_BITS),
+                "class_count": Out(config.timestep_bits),
             }
         )
 
@@ -79,7 +77,7 @@ class Readout(wiring.Component):
         marker = self.leaves & self.token.marker
         event = self.leaves & ~self.token.marker
 
-        timestep = Signal(16, init=1)
+        timestep = Signal(config.timestep_bits, init=1)
         all_left = Signal()
         with m.If(self.begin):
             m.d.sync += [timestep.eq(1), all_left.eq(0)]
@@ -88,24 +86,27 @@ class Readout(wiring.Component):
 
         # Counting takes two stages: read in the cycle in which the event leaves, write in the next. The same class
         # cannot follow at once, since a marker lies between two spikes of one neuron.
-        m.submodules.counts = counts = memory.Memory(shape=COUNT_BITS, depth=max(2, config.classes), init=[])
-        write, read = counts.write_port(), counts.read_port(domain="comb")
-        touched = Signal(config.classes)
-        index, count, counting = Signal.like(read.addr), Signal(COUNT_BITS), Signal()
+        m.submodules.counts = counts = memory.Memory(
+            shape=config.timestep_bits, depth=max(2, config.classes), init=[], attrs={"no_rw_check": 1}
+        )
+        write, read = counts.write_port(), counts.read_port()
+        touched, was_touched = Signal(config.classes), Signal()
+        index, count, counting = Signal.like(read.addr), Signal(config.timestep_bits), Signal()
         m.d.comb += [
             read.addr.eq(Mux(self.offered, self.token.channel, self.class_index)),
-            self.class_count.eq(Mux(touched.bit_select(read.addr, 1), read.data, 0)),
+            count.eq(Mux(was_touched, read.data, 0)),
+            self.class_count.eq(count),
         ]
         m.d.sync += [
             counting.eq(event & (timestep > self.delay) & (self.token.channel < config.classes) & ~self.none),
             index.eq(read.addr),
-            count.eq(self.class_count),
+            was_touched.eq(touched.bit_select(read.addr, 1)),
         ]
         m.d.comb += [write.en.eq(counting), write.addr.eq(index), write.data.eq(count + 1)]
 
         # The best is kept as it was before its last spike, like the count that it is compared with: one comparison of
         # (count, lower index first) decides.
-        best_count, best_class, any_counted = Signal(COUNT_BITS), Signal.like(index), Signal()
+        best_count, best_class, any_counted = Signal(config.timestep_bits), Signal.like(index), Signal()
         with m.If(self.begin):
             m.d.sync += [touched.eq(0), any_counted.eq(0), best_class.eq(0)]
         with m.Elif(counting):
@@ -113,7 +114,28 @@ class Readout(wiring.Component):
             with m.If(~any_counted | (Cat(~index, count) > Cat(~best_class, best_count))):
                 m.d.sync += [best_count.eq(count), best_class.eq(index)]
 
-        # The scan: asked for in stage 0, compared in the last.
+        decided, decision = all_left, best_class
+        m.d.sync += self.look_lane.eq(self.lane)
+        # In all lanes but that one there are zeros.
+        together = [
+            Cat(lane[bit] for lane in map(Value.cast, (self.lanes[i] for i in range(config.lanes)))).any()
+            for bit in range(config.potential_bits)
+        ]
+        m.d.sync += self.seen.eq(Cat(together))
+        if not config.compact:
+            decided, decision = self._elaborate_scan(m, all_left, best_class)
+        waiting = Signal()
+        with m.If(self.begin):
+            m.d.sync += waiting.eq(1)
+        with m.Elif(self.decision.valid & self.decision.ready):
+            m.d.sync += waiting.eq(0)
+        m.d.comb += [self.decision.valid.eq(decided & waiting), self.decision.payload.eq(decision)]
+        return m
+
+    def _elaborate_scan(self, m: Module, all_left: Value, best_class: Value) -> tuple[Value, Value]:
+        """Whether it has been decided, and what, where the highest potential may win."""
+        config = self._config
+        # Asked for in stage 0, compared in the last.
         asked, lane = Signal(range(config.max_channels + 1)), Signal(range(max(2, config.lanes)))
         m.d.comb += self.looks.eq(self.finished & self.by_potential & (asked != self.outputs))
         with m.If(~self.finished):
@@ -122,24 +144,17 @@ class Readout(wiring.Component):
             m.d.sync += [asked.eq(asked + 1), lane.eq(lane + 1)]
             with m.If(lane == config.lanes - 1):
                 m.d.sync += [lane.eq(0), self.look_word.eq(self.look_word + 1)]
-        delayed: tuple[Signal, Signal, Signal] = (self.looks, asked, lane)
+        compares, scan_lane = self.looks, lane
         for stage in range(1, self.SCAN_LATENCY):
-            behind = tuple(
-                Signal.like(value, name=f"{name}{stage}")
-                for name, value in zip(("looks", "asked", "lane"), delayed, strict=True)
-            )
-            m.d.sync += [late.eq(early) for late, early in zip(behind, delayed, strict=True)]
-            delayed = behind
-            if stage == NeuronArray.SEEN_STAGE - 2:
-                scan_lane = behind[2]
-        compares, candidate, _ = delayed
-        m.d.sync += self.look_lane.eq(Mux(self.finished, scan_lane, self.lane))
-        # The others are 0.
-        together = [
-            Cat(lane[bit] for lane in map(Value.cast, (self.lanes[i] for i in range(config.lanes)))).any()
-            for bit in range(config.potential_bits)
-        ]
-        m.d.sync += self.seen.eq(Cat(together))
+            behind = Signal(name=f"looks{stage}")
+            m.d.sync += behind.eq(compares)
+            compares = behind
+            if stage <= NeuronArray.SEEN_STAGE - 2:
+                lane_behind = Signal.like(lane, name=f"lane{stage}")
+                m.d.sync += lane_behind.eq(scan_lane)
+                scan_lane = lane_behind
+        with m.If(self.finished):
+            m.d.sync += self.look_lane.eq(scan_lane)
 
         best_potential, best_neuron = Signal(signed(config.potential_bits)), Signal(range(config.max_channels))
         compared = Signal(range(config.max_channels + 1))
@@ -148,16 +163,7 @@ class Readout(wiring.Component):
         with m.Elif(compares):
             m.d.sync += compared.eq(compared + 1)
             with m.If((compared == 0) | (self.seen > best_potential)):
-                m.d.sync += [best_potential.eq(self.seen), best_neuron.eq(candidate)]
+                m.d.sync += [best_potential.eq(self.seen), best_neuron.eq(compared)]
 
         decided = Mux(self.by_potential, self.finished & (compared == self.outputs), 1) & all_left
-        waiting = Signal()
-        with m.If(self.begin):
-            m.d.sync += waiting.eq(1)
-        with m.Elif(self.decision.valid & self.decision.ready):
-            m.d.sync += waiting.eq(0)
-        m.d.comb += [
-            self.decision.valid.eq(decided & waiting),
-            self.decision.payload.eq(Mux(self.by_potential, best_neuron, best_class)),
-        ]
-        return m
+        return decided, Mux(self.by_potential, best_neuron, best_class)

@@ -306,6 +306,10 @@ ERRORS = (
 )
 
 
+_COMPACT_WIDTHS = {"timesteps": 8, "delay": 8, "outputs": 0, "by_potential": 0, "is_static": 0, "input_channels": 0}
+"""Fields of registers that are narrower in a compact core, or of which it has no use."""
+
+
 def register(name: str) -> Register:
     """The register called `name`."""
     return next(entry for entry in REGISTERS if entry.name == name)
@@ -318,13 +322,15 @@ def region(name: str) -> Region:
 
 def field_width(field: Field, config: CoreConfig) -> int:
     """Bits of `field` in a core of this configuration."""
+    if config.compact and field.name in _COMPACT_WIDTHS:
+        return _COMPACT_WIDTHS[field.name]
     if isinstance(field.width, int):
         return field.width
 
     def address(words: int) -> int:
         return max(1, (words - 1).bit_length())
 
-    derived = {
+    derived: dict[int | str, int] = {
         "errors": len(ERRORS),
         "layer_count_bits": config.max_layers.bit_length(),
         "layer_bits": address(config.max_layers),
@@ -347,7 +353,9 @@ def field_width(field: Field, config: CoreConfig) -> int:
         "channel_count_bits": config.max_channels.bit_length(),
         "channel_bits": address(config.max_channels),
     }
-    return derived[field.width]
+    # The weights of a dense connection lie a source apart from word to word.
+    width = "channel_count_bits" if config.compact and field.name == "synapse_step" else field.width
+    return derived[width]
 
 
 def memory_shape(name: str, config: CoreConfig) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Keeps what leaves the accelerator until the host has taken it: block RAM, and two counters."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -17,21 +17,24 @@ class Ring(wiring.Component):
     ----------
     depth, words, width : int
         Items, words of an item, bits of a word; `depth` and `words` are powers of two.
+    latency : int
+        Cycles from `index` to `word`: 1, or 2 since a block RAM answers late in the cycle.
 
     Members
     -------
     items : in stream
         Words of an item, the first at the lowest bits.
     index, word : in, out
-        The word `index` that is there: word k of item i at `(i * words + k) mod (depth * words)`, two cycles later.
+        The word `index` that is there: word k of item i at `(i * words + k) mod (depth * words)`, `latency` cycles
+        later.
     given, taken : out
         Items that came in, and that were taken, mod 2^32.
     take, taken_value : in
-        Strobe: from the next cycle on `taken` is this.
+        Strobe: from the next cycle on `taken` is this, which must be from `given - depth` to `given`.
     """
 
-    def __init__(self, *, depth: int, words: int, width: int):
-        self._depth, self._words, self._width = depth, words, width
+    def __init__(self, *, depth: int, words: int, width: int, latency: int = 2):
+        self._depth, self._words, self._width, self._latency = depth, words, width, latency
         super().__init__(
             {
                 "items": In(stream.Signature(data.ArrayLayout(width, words))),
@@ -49,25 +52,28 @@ class Ring(wiring.Component):
         m.submodules.memory = kept = memory.Memory(shape=self._width, depth=self._depth * self._words, init=[])
         write, read = kept.write_port(), kept.read_port()
         m.d.comb += read.addr.eq(self.index)
-        m.d.sync += self.word.eq(read.data)  # a block RAM answers too late to do anything more in that cycle
+        if self._latency == 1:
+            m.d.comb += self.word.eq(read.data)
+        else:
+            m.d.sync += self.word.eq(read.data)
 
         # `held` is given - taken. It is counted, and subtracted anew only where some were taken: nothing comes in then.
         item_bits = ceil_log2(self._depth)
-        accepted, room, held, settles = Signal(), Signal(), Signal(BUS_BITS), Signal()
+        accepted, room, held, settles = Signal(), Signal(), Signal(item_bits + 1), Signal()
         last_place = held[:item_bits] == self._depth - 1
         m.d.comb += accepted.eq(self.items.valid & self.items.ready)
         m.d.sync += [
             self.given.eq(self.given + accepted),
             held.eq(held + accepted),
             settles.eq(self.take),
-            room.eq((held[item_bits:] == 0) & ~(accepted & last_place) & ~self.take & ~settles),
+            room.eq(~held[item_bits] & ~(accepted & last_place) & ~self.take & ~settles),
         ]
         with m.If(self.take):
             m.d.sync += self.taken.eq(self.taken_value)
         with m.If(settles):
-            m.d.sync += held.eq(self.given - self.taken)
+            m.d.sync += held.eq(self.given[: len(held)] - self.taken[: len(held)])
 
-        # The first word is written as the item comes in, the others from a register in the cycles after.
+        # The last word is written as the item comes in, those before it from a register in the cycles after.
         if self._words == 1:
             m.d.comb += [self.items.ready.eq(room), write.en.eq(accepted)]
             m.d.comb += [write.addr.eq(self.given), write.data.eq(self.items.payload.as_value())]
@@ -77,13 +83,13 @@ class Ring(wiring.Component):
         m.d.comb += [
             self.items.ready.eq(room & (position == 0)),
             write.en.eq(accepted | (position != 0)),
-            write.addr.eq(item * self._words + position),
+            write.addr.eq(Cat(~position, item)),
             item.eq(self.given),
-            write.data.eq(self.items.payload.as_value()),
+            write.data.eq(self.items.payload[self._words - 1]),
         ]
         with m.If(accepted):
-            m.d.sync += [position.eq(1), rest.eq(self.items.payload.as_value() >> self._width)]
+            m.d.sync += [position.eq(1), rest.eq(self.items.payload.as_value())]
         with m.If(position != 0):
-            m.d.comb += [write.data.eq(rest), item.eq(self.given - 1)]
-            m.d.sync += [position.eq(position + 1), rest.eq(rest >> self._width)]
+            m.d.comb += [write.data.eq(rest[-self._width :]), item.eq(self.given - 1)]
+            m.d.sync += [position.eq(position + 1), rest.eq(rest << self._width)]
         return m

@@ -5,7 +5,7 @@ from amaranth.lib import enum, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import CoreConfig
-from .formats import Operation, connection_layout, descriptor_layout, request_layout, token_layout, write_port
+from .formats import Operation, connection_layout, descriptor_layout, record_port, request_layout, spread, token_layout
 from .neuron_array import NeuronArray
 
 __all__ = ["Phase", "Sequencer"]
@@ -91,10 +91,10 @@ class Sequencer(wiring.Component):
                 "static_input": In(1),
                 "start": In(1),
                 "layer_count": In(config.max_layers.bit_length()),
-                "timesteps": In(16),
+                "timesteps": In(config.timestep_bits),
                 "inspected_layer": In(layer),
-                "layer_write": In(write_port(config.max_layers, descriptor.size)),
-                "connection_write": In(write_port(config.max_connections, connection.size)),
+                "layer_write": In(record_port(config.max_layers, descriptor, config)),
+                "connection_write": In(record_port(config.max_connections, connection, config)),
                 "begin": Out(1),
                 "idle": Out(1),
                 "finished": Out(1),
@@ -120,13 +120,19 @@ class Sequencer(wiring.Component):
         )
         arrived = {}
         for name, depth, init, write, index, held in records:
-            m.submodules[name] = block = memory.Memory(shape=held.shape().size, depth=max(2, depth), init=init)
-            port, read = block.write_port(), block.read_port()
-            m.d.comb += [port.en.eq(write.en), port.addr.eq(write.addr), port.data.eq(write.data), read.addr.eq(index)]
+            # A compact core has no registers behind the memory: it answers before anybody needs it.
+            attrs = {"ram_style": "block", "no_rw_check": 1} if config.compact else {}
+            block = memory.Memory(shape=held.shape().size, depth=max(2, depth), init=init, attrs=attrs)
+            m.submodules[name] = block
+            unit, enables = spread(write.en, held.shape().size)
+            port, read = block.write_port(granularity=unit), block.read_port()
+            m.d.comb += [port.en.eq(enables), port.addr.eq(write.addr), port.data.eq(write.data), read.addr.eq(index)]
             arrived[name] = Signal(held.shape(), name=f"{name}_arrived")
             m.d.comb += arrived[name].eq(read.data)
+            if config.compact:
+                m.d.comb += held.eq(arrived[name])
 
-        phase, timestep = Signal(Phase), Signal(16)
+        phase, timestep = Signal(Phase), Signal(config.timestep_bits)
         runs, walks, fires_outward, last_layer, last_step = Signal(), Signal(), Signal(), Signal(), Signal()
         connections_left = Signal.like(descriptor.connections)
         change_left, fresh, same_layer = Signal(range(self.CHANGE_SAME + 1)), Signal(), Signal()
@@ -179,7 +185,7 @@ class Sequencer(wiring.Component):
                 m.d.comb += self.idle.eq(1)
                 m.d.sync += [
                     layer.eq(self.inspected_layer),
-                    descriptor.eq(arrived["descriptors"]),
+                    *([] if config.compact else [descriptor.eq(arrived["descriptors"])]),
                     timestep.eq(0),
                     next_connection.eq(0),
                     phase.eq(Mux(self.static_input, Phase.LOAD, Phase.PRELOAD)),
@@ -196,15 +202,16 @@ class Sequencer(wiring.Component):
                 walked = Mux(runs, (record.connections != 0) & ~static_layer, phase == Phase.LATCH)
                 m.d.sync += [
                     change_left.eq(change_left - 1),
-                    descriptor.eq(record),
-                    connection.eq(found),
+                    *([] if config.compact else [descriptor.eq(record), connection.eq(found)]),
                     self.one_word_pass.eq(record.channel_words == 1),
                     self.one_word_tap.eq(found.words == 1),
                     walks.eq(walked),
                     fires_outward.eq(record.is_output & runs),
                 ]
                 with m.If(change_left == 0):
-                    m.d.sync += [self.accepts.eq(walked), fresh.eq(walked & found.from_replay)]
+                    m.d.sync += self.accepts.eq(walked)
+                    if config.replay_words:
+                        m.d.sync += fresh.eq(walked & found.from_replay)
                     with m.If(~same_layer):
                         m.d.sync += connections_left.eq(record.connections)
                     m.next = "WALK"

@@ -138,6 +138,9 @@ class SpikeQueue(wiring.Component):
             m.d.comb += [any_left.eq(any_head), several.eq(several_head)]
 
         # The spike that was picked, and its lane.
+        channel = head.channel if config.column_lanes else head.channel + lowest
+        if config.compact:
+            channel = Cat(lowest, head.channel)
         picked, lane = Signal(token_layout(config)), Signal.like(lowest)
         with m.If(moves):
             m.d.sync += [
@@ -145,7 +148,7 @@ class SpikeQueue(wiring.Component):
                 picked.marker.eq(~any_left),
                 picked.row.eq(head.row),
                 picked.column.eq(head.column),
-                picked.channel.eq(head.channel if config.column_lanes else head.channel + lowest),
+                picked.channel.eq(channel),
                 lane.eq(lowest),
             ]
             if width := len(picked.payload):

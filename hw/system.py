@@ -1,6 +1,7 @@
 """The whole board design but for the board: an accelerator between two wires of a UART."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
@@ -87,6 +88,7 @@ class System(wiring.Component):
         What the memories of each core hold at power-up.
     clock_hz, baud : int
     sizes : LinkSizes, optional
+        Where only images feed the first core, the link has no input queue, whatever this says.
     idle_cycles : int, optional
         Clock cycles after which a command that stopped half-way is dropped; those of `IDLE_SECONDS` if not given.
     second_master : bool
@@ -132,12 +134,14 @@ class System(wiring.Component):
         self.bone = UartBone(int(clock_hz * IDLE_SECONDS) if idle_cycles is None else idle_cycles)
         self.accelerator = Accelerator(list(configs), None if inits is None else list(inits))
         constants = {"design": design_digest(configs), "cores": len(configs), "clock": clock_hz, "divisor": divisor}
+        sizes = sizes or LinkSizes()
         self.link = Link(
-            sizes or LinkSizes(),
+            sizes if configs[0].input_queue else replace(sizes, input_depth_log2=0),
             input_bits=widths[0],
             output_bits=widths[1],
             decision_bits=len(self.accelerator.decision.payload),
             constants=constants,
+            compact=all(config.compact for config in configs),
         )
         second = {"second": In(bus_signature(ADDRESS_BITS))} if second_master else {}
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1), **second})
@@ -203,7 +207,8 @@ class System(wiring.Component):
                 target.dat_w.eq(bus.dat_w),
             ]
             with m.If(chosen):
-                m.d.comb += [bus.ack.eq(target.ack), bus.dat_r.eq(target.dat_r)]
+                m.d.comb += bus.ack.eq(target.ack)
+        m.d.comb += bus.dat_r.eq(link.bus.dat_r | accelerator.bus.dat_r)
         m.d.sync += nothing_ack.eq(bus.cyc & bus.stb & ~is_link & ~is_core & ~nothing_ack)
         with m.If(~is_link & ~is_core):
             m.d.comb += bus.ack.eq(nothing_ack)

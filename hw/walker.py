@@ -169,8 +169,9 @@ class Walker(wiring.Component):
                     )
                 ),
             ]
-            with m.If(last_word):
-                m.d.sync += column.eq(Mux(last_column, 0, column + descriptor.columns))
+            if grids:
+                with m.If(last_word):
+                    m.d.sync += column.eq(Mux(last_column, 0, column + descriptor.columns))
             with m.If(ends_row):
                 m.d.sync += row.eq(row + 1)
         fires = is_pass & (self.pass_kind == Operation.FIRE)
@@ -188,7 +189,7 @@ class Walker(wiring.Component):
                 Mux(Mux(descriptor.end_is_column, last_column, last_word), descriptor.end_lanes, descriptor.used_lanes)
             ),
             op.to_next.eq(fires & descriptor.feeds_next),
-            op.to_replay.eq(fires & descriptor.is_kept),
+            op.to_replay.eq(0 if self._config.compact else fires & descriptor.is_kept),
             op.to_output.eq(fires & descriptor.is_output),
         ]
         m.d.sync += [

@@ -46,7 +46,7 @@ def build_soc(verilog: str, sources: Sequence[Path], folder: Path) -> Path:
         command = [
             *("verilator", "--cc", "--exe", "--build", "-j", "2", "-O3", "--noassert", "--top-module", "soc"),
             *("--x-assign", "fast", "--x-initial", "fast", *_WAIVED),
-            *("-CFLAGS", "-std=c++17", "-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O1"),
+            *("-CFLAGS", "-std=c++17", "-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O0"),
             *("--Mdir", scratch, "-o", "soc", *tool.arguments),
             *(str(path.resolve()) for path in (place / "soc.v", *sources, _SOURCE)),
         ]
@@ -91,7 +91,7 @@ def run_soc(
     if run.returncode == _NOT_STOPPED:
         raise HillockError(
             f"system on chip: its processor had not stopped after {most_cycles:,} clock cycles; the last that it said "
-            f"is {(lines or ['nothing'])[-1]!r}: give it more cycles, or look at its program"
+            f"is {(lines or ['nothing'])[-1]!r}: run fewer images, give it more cycles, or look at its program"
         )
     if run.returncode:
         raise HillockError(f"system on chip: the simulation ended with status {run.returncode}: {errors}")

@@ -7,8 +7,9 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from gateware import put, simulate
+from hillock.hw.compact_array import CompactArray
 from hillock.hw.config import CoreConfig
-from hillock.hw.formats import Operation, neuron_layout
+from hillock.hw.formats import Operation, fixed_fields, neuron_layout
 from hillock.hw.neuron_array import NeuronArray
 
 __all__ = [
@@ -40,7 +41,7 @@ KINDS: tuple[Any, ...] = (INTEGRATE, FIRE, PRELOAD)
 MOVES: tuple[Any, ...] = (LOAD, LATCH)
 """Only with static input."""
 DRAIN = NeuronArray.WRITE_STAGE + 1
-WRITES_COINCIDE = NeuronArray.WRITE_STAGE - NeuronArray.ADD_STAGE
+WRITES_COINCIDE = NeuronArray.WRITES_COINCIDE
 LATCH_STAGE = NeuronArray.SPIKE_STAGE
 
 LAYERS, WORDS, SYNAPSES = 4, 6, 16
@@ -51,6 +52,9 @@ WIDTHS = {
     "one_lane": {"lanes": 1},
     "wide": {"lanes": 5, "weight_bits": 16, "potential_bits": 32, "fraction_bits": 8, "current_bits": 32,
              "payload_bits": 8},
+    "compact": {"lanes": 4, "weight_bits": 6, "potential_bits": 8, "fraction_bits": 1, "current_bits": 7,
+                "leak_shift_bits": 0, "single_port": 1, "compact": 1, "max_height": 1, "max_width": 1,
+                "row_entries": 0, "column_entries": 0, "replay_words": 0},
 }  # fmt: skip
 SIZES = {
     "max_layers": LAYERS, "potential_words": WORDS, "synapse_words": SYNAPSES, "current_words": WORDS,
@@ -102,10 +106,12 @@ class Model:
     """What the memories hold, drawn at random, and what the operations make of it."""
 
     def __init__(self, widths, rng, **sizes):
-        self.config = config = CoreConfig(**(WIDTHS[widths] | SIZES | sizes))
+        self.config = config = CoreConfig(**(SIZES | WIDTHS[widths] | sizes))
         self.rng = rng
         self.kinds = KINDS + MOVES * config.static_input
         self.low, self.high = -(1 << config.potential_bits - 1), (1 << config.potential_bits - 1) - 1
+        self.neuron_stage = NeuronArray.ADD_STAGE + config.compact
+        self.coincide = (CompactArray if config.compact else NeuronArray).WRITES_COINCIDE
         self.depths = {"layer": config.max_layers, "synapse": SYNAPSES, "current": WORDS}
         self.memories = {name: [self.draw(name) for _ in range(words)] for name, words in self.depths.items()}
         busy = {"fires": True, "threshold": 1, "preload": self.high // 2}
@@ -118,7 +124,8 @@ class Model:
     def array(self):
         """The array whose memories hold this when it is configured."""
         raw = {name: [self.raw(name, n) for n in range(len(words))] for name, words in self.memories.items()}
-        return NeuronArray(self.config, synapses=raw["synapse"], currents=raw["current"], neurons=raw["layer"])
+        kind = CompactArray if self.config.compact else NeuronArray
+        return kind(self.config, synapses=raw["synapse"], currents=raw["current"], neurons=raw["layer"])
 
     def draw(self, memory):
         rng, config = self.rng, self.config
@@ -127,24 +134,26 @@ class Model:
             low, high = -(1 << bits - 1), (1 << bits - 1) - 1
             return [rng.choice((low, high, *(rng.randint(low, high) for _ in range(6)))) for _ in range(config.lanes)]
         to_value = rng.random() < 0.6
-        return {
+        values = {
             "threshold": rng.choice((0, 1, rng.randint(0, self.high), self.high)),
             "preload": rng.randint(self.low, self.high),
-            "reset_amount": rng.randint(self.low if to_value else 0, self.high),
+            "reset_amount": 0 if config.compact and to_value else rng.randint(self.low if to_value else 0, self.high),
             "leak_shift": rng.randrange(1 << config.leak_shift_bits),
             "reset_to_value": to_value,
             "reset_always": to_value and rng.random() < 0.4,
             "leak_first": rng.random() < 0.5,
             "fires": rng.random() < 0.8,
             "graded": rng.random() < 0.4,
-            "replay_base": rng.randrange(config.replay_words),
+            "replay_base": rng.randrange(max(1, config.replay_words)),
         }
+        return {**values, **{name: fixed for name, fixed in fixed_fields(config).items() if name in values}}
 
     def raw(self, memory, address):
         """A memory word as the number that is written."""
         value = self.memories[memory][address]
         if memory == "layer":
-            return neuron_layout(self.config).const(value).as_bits()
+            layout = neuron_layout(self.config)
+            return layout.const({name: value[name] for name in layout.members}).as_bits()
         return integer(value, self.config.weight_bits if memory == "synapse" else self.config.current_bits)
 
     def neurons(self, word):
@@ -195,13 +204,15 @@ class Model:
     def legal(self, op, steps):
         """Whether the docstring lets `op` come after `steps`, those of the cycles up to the one before it."""
         for distance, earlier in enumerate(reversed(steps[-(DRAIN - 1) :]), 1):
+            if self.config.compact and earlier.valid and op.valid and distance == 1 and op.word == earlier.word:
+                return False
             if not earlier.valid or earlier.kind is INTEGRATE:
                 continue
             if self.config.one_word:
                 leaks = self.memories["layer"][earlier.layer]["leak_shift"] > 0
                 if distance < WRITES_COINCIDE + leaks:
                     return False
-            elif op.word == earlier.word or (op.kind is INTEGRATE and distance == WRITES_COINCIDE):
+            elif op.word == earlier.word or (op.kind is INTEGRATE and distance == self.coincide):
                 return False
             if earlier.kind is LATCH and op.current == earlier.current:
                 return False
@@ -238,7 +249,7 @@ def soonest_pairs(model, late):
         (kind, later, distance)
         for kind in model.kinds
         for later in model.kinds
-        for distance in (range(1, DRAIN) if kind is INTEGRATE else [late])
+        for distance in (range(1 + model.config.compact, DRAIN) if kind is INTEGRATE else [late])
     ]
 
 
@@ -286,6 +297,7 @@ class Expected:
     def __init__(self, model, forgets):
         self.model, self.forgets = model, forgets
         self.parameters, self.seen, self.spikes, self.traced = {}, {}, {}, {}
+        self.channel = 0  # of the next word, where the array counts it
         self.begins, self.begun = True, 0  # whether the next valid word is the first of its pass, since when
 
     def arrives(self, cycle, stage):
@@ -294,7 +306,9 @@ class Expected:
 
     def first(self, cycle, shows, last):
         """Whether a FIRE whose spikes show now is the first of its pass."""
-        first = self.begins or any(self.begun <= forgotten < cycle for forgotten in self.forgets)
+        forgot = any(self.begun <= forgotten < cycle for forgotten in self.forgets)
+        first, self.counted = self.begins or forgot, 0 if forgot else self.channel
+        self.channel = 0 if last else self.counted + 1
         self.begins, self.begun = last or (first and not shows), cycle
         return first
 
@@ -302,7 +316,7 @@ class Expected:
         """`quiet`: nothing else is under way."""
         model, array = self.model, NeuronArray
         layer, neurons, last = model.memories["layer"][op.layer], model.neurons(op.word), op.word in model.last
-        self.parameters[cycle + array.ADD_STAGE] = model.raw("layer", op.layer)
+        self.parameters[cycle + model.neuron_stage] = model.raw("layer", op.layer)
         if not op.valid:
             if op.shows and quiet:
                 wanted = [value if lane == op.lane else 0 for lane, value in enumerate(model.seen(op))]
@@ -314,9 +328,10 @@ class Expected:
         if op.kind is FIRE and self.arrives(cycle, array.SPIKE_STAGE):
             shows = bool(spikes) or last
             first = self.first(cycle + array.SPIKE_STAGE, shows, last)
+            place = op.place if model.config.tables else (self.counted & 15, 0, 0)
             if shows:
                 self.spikes[cycle + array.SPIKE_STAGE] = (
-                    spikes, *op.place, last, first, op.layer, layer["replay_base"], *op.ways
+                    spikes, *place, last, first, op.layer, layer["replay_base"], *op.ways
                 )  # fmt: skip
         if op.kind is FIRE and self.arrives(cycle, array.WRITE_STAGE):
             mask = sum(1 << lane for lane in spikes)
@@ -348,9 +363,12 @@ def run(model, dut, steps, forgets=()):
                 })  # fmt: skip
             expected.operation(cycle, op, not any(step.valid for step in steps[max(0, cycle - DRAIN) : cycle]))
             if isinstance(step, Load):
+                if config.compact and step[:2] == ("layer", op.layer):  # whose parameters are read later
+                    for late in range(2):
+                        expected.parameters.pop(cycle + model.neuron_stage - late, None)
                 model.memories[step.memory][step.address] = model.draw(step.memory)
                 port = getattr(dut, f"{step.memory}_write")
-                put(ctx, port, en=1, addr=step.address, data=model.raw(*step[:2]))
+                put(ctx, port, en=(1 << len(port.en)) - 1, addr=step.address, data=model.raw(*step[:2]))
 
             (
                 _, _, neuron, look, spike_valid, spike, first, layer, base, to_next, to_replay, to_output,

@@ -144,10 +144,13 @@ def test_make_alone_lists_every_target():
         ("bench", []),
         ("lint", ["lint"]),
         ("synth", ["synth"]),
+        ("bitstream", ["synth"]),
+        ("bitstream BOARD=ulx3s-25f", ["synth"]),
+        ("bitstream BOARD=icebreaker", ["synth", "boards"]),
         ("train", ["train"]),
         ("firmware", ["firmware"]),
-        ("test", ["lint", "test", "synth", "train", "host", "firmware", "cluster"]),
-        ("setup", ["lint", "test", "synth", "host", "firmware", "cluster", "train"]),
+        ("test", ["lint", "test", "synth", "train", "boards", "host", "firmware", "cluster"]),
+        ("setup", ["lint", "test", "synth", "boards", "host", "firmware", "cluster", "train"]),
     ],
 )
 def test_a_target_installs_only_what_it_needs(target, groups):

@@ -36,6 +36,7 @@
     X(HILLOCK_CORE_ERROR, "a core has set bits in its register error: see hillock_error_text, and load it again") \
     X(HILLOCK_LINK_ERROR, "the link has set bits in its register error: see docs/link.md") \
     X(HILLOCK_TIMEOUT, "the device gave nothing for too long: the inference was given up; load it again") \
+    X(HILLOCK_OUTPUT, "the link counts more output than it keeps: look at the port's read function, and at the wires") \
     X(HILLOCK_NOT_LOADED, "no network is loaded: load one first") \
     X(HILLOCK_INPUT, "the network takes another kind or number of inputs") \
     X(HILLOCK_TOO_MANY_SPIKES, "more output tokens came than there was room for: give a larger buffer") \

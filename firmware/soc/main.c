@@ -140,6 +140,15 @@ static uint32_t inference(struct hillock *device, const uint32_t *image, const u
     return WANTED_COUNTS + classes + (takes_image ? (inputs + 3u) / 4u : inputs);
 }
 
+/* A step that failed for a reason of the program's own; returns the inferences that there then are. */
+static uint32_t refuse(const char *reason)
+{
+    begin_line(false);
+    console_text(reason);
+    console_text("\n");
+    return 0u;
+}
+
 static uint32_t run_all(struct hillock *device)
 {
     const struct hillock_port port = {
@@ -148,11 +157,14 @@ static uint32_t run_all(struct hillock *device)
     if (!step(device, "identity", hillock_open(device, &port))) {
         return 0u;
     }
-    if (program_end[0] != DATA_MAGIC || !step(device, "network image", hillock_check_image(device, image, words))) {
+    if (program_end[0] != DATA_MAGIC) {
+        return refuse("data: none lies behind the program");
+    }
+    if (!step(device, "network image", hillock_check_image(device, image, words))) {
         return 0u;
     }
     if (image[HILLOCK_IMAGE_AT_CLASSES] > MOST_CLASSES) {
-        return 0u;
+        return refuse("network image: more classes than this program has room for");
     }
     self_test(device, image);
     if (!step(device, "load and read back", hillock_load(device, image, words))) {

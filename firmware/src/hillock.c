@@ -92,7 +92,6 @@ enum hillock_status hillock_open(struct hillock *device, const struct hillock_po
     device->port = port;
     device->image = NULL;
     device->input = NULL;
-    device->taken = 0u;
     device->cores = 0u;
     device->fault.address = 0u;
     device->fault.expected = 0u;
@@ -153,6 +152,5 @@ enum hillock_status hillock_abort(struct hillock *device)
             hillock_write(device, hillock_at_core(core, HILLOCK_CONTROL_OFFSET), HILLOCK_CONTROL_ABORT_MASK));
     }
     HILLOCK_TRY(hillock_write(device, control, HILLOCK_LINK_CONTROL_RESTART_MASK));
-    device->taken = 0u;
     return hillock_clear_errors(device);
 }

@@ -52,10 +52,16 @@ static enum hillock_status begin(struct hillock *device, uint32_t kind, struct h
 static enum hillock_status take_tokens(struct hillock *device, struct hillock_result *result, bool *progress)
 {
     const uint32_t marker = 1u << device->image[HILLOCK_IMAGE_AT_MARKER_BIT];
+    const uint32_t given_at = hillock_at_link(HILLOCK_LINK_OUTPUTS_GIVEN_OFFSET);
     uint32_t given = 0u;
-    HILLOCK_TRY(hillock_read(device, hillock_at_link(HILLOCK_LINK_OUTPUTS_GIVEN_OFFSET), &given));
+    HILLOCK_TRY(hillock_read(device, given_at, &given));
     if (given == device->taken) {
         return HILLOCK_OK;
+    }
+    /* What a bus that is not there reads as must not keep us here for four thousand million tokens. */
+    const uint32_t waiting = given - device->taken;
+    if (waiting > device->output_depth) {
+        return hillock_fail(device, HILLOCK_OUTPUT, given_at, device->output_depth, waiting);
     }
     *progress = true;
     for (; device->taken != given; ++device->taken) {
@@ -120,11 +126,10 @@ static enum hillock_status wait_for_decision(struct hillock *device, struct hill
     }
 }
 
-/* The pixel that a lane takes: 0 where it takes none. */
-static uint32_t pixel_of(const uint32_t *input, uint32_t lane, const uint8_t *pixels)
+/* The number of the pixel that a lane takes, or HILLOCK_IMAGE_NO_PIXEL. */
+static uint32_t number_of(const uint32_t *input, uint32_t lane)
 {
-    const uint32_t number = input[AT_PIXELS + (lane >> 1)] >> (16u * (lane & 1u)) & 0xffffu;
-    return number == HILLOCK_IMAGE_NO_PIXEL ? 0u : pixels[number];
+    return input[AT_PIXELS + (lane >> 1)] >> (16u * (lane & 1u)) & 0xffffu;
 }
 
 /* The pixels as current words: `bits` to a lane, the first lane in the lowest bits, in slices of 32. */
@@ -136,7 +141,8 @@ static enum hillock_status write_image(struct hillock *device, const uint8_t *pi
         uint32_t address = input[AT_ADDRESS] + word * input[AT_STEP];
         uint32_t slice = 0u, filled = 0u;
         for (uint32_t lane = 0u; lane < lanes; ++lane) {
-            const uint32_t pixel = pixel_of(input, word * lanes + lane, pixels);
+            const uint32_t number = number_of(input, word * lanes + lane);
+            const uint32_t pixel = number == HILLOCK_IMAGE_NO_PIXEL ? 0u : pixels[number];
             slice |= pixel << filled;
             filled += bits;
             if (filled >= 32u) {
@@ -159,8 +165,7 @@ static uint32_t pixels_of(const uint32_t *input)
 {
     uint32_t count = 0u;
     for (uint32_t lane = 0u; lane < input[AT_WORDS] * input[AT_LANES]; ++lane) {
-        const uint32_t number = input[AT_PIXELS + (lane >> 1)] >> (16u * (lane & 1u)) & 0xffffu;
-        count += number != HILLOCK_IMAGE_NO_PIXEL ? 1u : 0u;
+        count += number_of(input, lane) != HILLOCK_IMAGE_NO_PIXEL ? 1u : 0u;
     }
     return count;
 }

@@ -2,8 +2,9 @@
 //
 // usage: soc DIVISOR MOST_CYCLES PROGRAM
 //
-// DIVISOR: clock cycles per bit. PROGRAM: a file of what its memory holds at first, little-endian words. Exit status 0: the processor has stopped; 3: it had not after MOST_CYCLES. The last line
-// on standard error is the number of clock cycles.
+// DIVISOR: clock cycles per bit. PROGRAM: a file of what its memory holds at first, little-endian words. Exit status 0:
+// the processor has stopped; 3: it had not after MOST_CYCLES. The last line on standard error is the number of clock
+// cycles.
 
 #include <cinttypes>
 #include <cstdint>

@@ -1,4 +1,6 @@
-/* The driver on this machine, at a device behind a TCP port: usage: client PORT IMAGE INPUTS COUNT PIXELS ATTEMPTS ANSWER
+/* The driver on this machine, at a device behind a TCP port.
+ *
+ * usage: client PORT IMAGE INPUTS COUNT PIXELS ATTEMPTS ANSWER
  *
  * IMAGE: a file of the words of a network image. INPUTS: a file of COUNT images of PIXELS bytes. A line for each image:
  * decision, cycles, spikes, CRC of the output tokens. After a loss everything is done again, ATTEMPTS times at most for
@@ -64,8 +66,8 @@ static size_t contents(const char *path, void *bytes, size_t room)
     return size;
 }
 
-static enum hillock_status restart(
-    struct hillock *device, struct hillock_uart *uart, const struct hillock_port *port, const uint32_t *image, size_t words)
+static enum hillock_status restart(struct hillock *device, struct hillock_uart *uart,
+    const struct hillock_port *port, const uint32_t *image, size_t words)
 {
     char dropped[256];
     while (some(*(int *)uart->context, dropped, sizeof dropped, SILENCE) > 0) {
@@ -94,8 +96,11 @@ int main(int argc, char **argv)
     answer_ms = atoi(argv[7]);
     const size_t pixels = (size_t)atoi(argv[5]);
     struct hillock_uart uart = {.context = &wire, .send = send_bytes, .receive = receive_bytes};
-    const struct hillock_port port = {
-        .context = &uart, .read = hillock_uart_read, .write = hillock_uart_write, .clock = milliseconds, .timeout = 60000};
+    const struct hillock_port port = {.context = &uart,
+        .read = hillock_uart_read,
+        .write = hillock_uart_write,
+        .clock = milliseconds,
+        .timeout = 60000};
     static uint32_t tokens[MOST_TOKENS];
     struct hillock device;
     int losses = 0;

@@ -48,6 +48,9 @@ static uint32_t read_core(struct mock *mock, uint32_t core, uint32_t address)
 {
     const uint32_t region = address >> HILLOCK_REGION_SHIFT << HILLOCK_REGION_SHIFT;
     const uint32_t whole = core << HILLOCK_CORE_SHIFT | address;
+    if (core >= mock->cores) {
+        return 0;
+    }
     switch (region) {
     case HILLOCK_REGISTERS_BASE:
         break;
@@ -61,7 +64,7 @@ static uint32_t read_core(struct mock *mock, uint32_t core, uint32_t address)
         return extended(mock_word(mock, (core << HILLOCK_CORE_SHIFT) + HILLOCK_LAYERS_BASE
                                             + HILLOCK_LAYER_RECORD_PRELOAD_SLICE), MOCK_POTENTIAL_BITS);
     case HILLOCK_COUNTS_BASE:
-        return mock->counts[address % 4];
+        return core == mock->cores - 1 ? mock->counts[address % 4] : 0;
     default:
         return 0;
     }
@@ -71,13 +74,14 @@ static uint32_t read_core(struct mock *mock, uint32_t core, uint32_t address)
     case HILLOCK_TABLE_OFFSET:
         return HILLOCK_TABLE_DIGEST;
     case HILLOCK_STATUS_OFFSET:
-        return mock->never_done ? HILLOCK_STATUS_BUSY_MASK : HILLOCK_STATUS_DONE_MASK;
+        mock->busy -= mock->busy != 0 ? 1 : 0;
+        return mock->never_done || mock->busy != 0 ? HILLOCK_STATUS_BUSY_MASK : HILLOCK_STATUS_DONE_MASK;
     case HILLOCK_ERROR_OFFSET:
         return core == 0 ? mock->error_bits : 0;
     case HILLOCK_DECISION_OFFSET:
-        return mock->decision;
+        return core == mock->cores - 1 ? mock->decision : 0;
     case HILLOCK_CYCLES_OFFSET:
-        return mock->cycles;
+        return core == mock->cores - 1 ? mock->cycles : 0;
     default:
         for (uint32_t i = 0; i < sizeof MOCK_REGISTERS / sizeof MOCK_REGISTERS[0]; i += 2) {
             if (MOCK_REGISTERS[i] == address) {
@@ -146,15 +150,43 @@ static uint32_t read_link(struct mock *mock, uint32_t offset)
 static bool answers(struct mock *mock)
 {
     mock->time += TICKS;
-    return mock->silent_after == 0 || mock->accesses++ < mock->silent_after;
+    ++mock->accesses;
+    return mock->accesses != mock->fails_at && (mock->silent_after == 0 || mock->accesses <= mock->silent_after);
 }
 
-static bool read_word(void *context, uint32_t address, uint32_t *value)
+/* An access to a core or to a word of a memory that does not exist is noted, as the device does it. */
+static void note(struct mock *mock, uint32_t address)
+{
+    const uint32_t core = address >> HILLOCK_CORE_SHIFT, own = address - (core << HILLOCK_CORE_SHIFT);
+    if (address >> HILLOCK_REGION_SHIFT == HILLOCK_LINK_BASE >> HILLOCK_REGION_SHIFT) {
+        return;
+    }
+    if (core >= mock->cores) {
+        mock->link_error_bits |= HILLOCK_LINK_ERROR_ADDRESS_MASK;
+    }
+    for (size_t i = 0; i < sizeof MOCK_WORDS / sizeof MOCK_WORDS[0]; i += 2) {
+        const bool inside = own >> HILLOCK_REGION_SHIFT == MOCK_WORDS[i] >> HILLOCK_REGION_SHIFT;
+        if (inside && own - MOCK_WORDS[i] >= MOCK_WORDS[i + 1] << MOCK_PART_BITS) {
+            mock->error_bits |= HILLOCK_ERROR_BUS_ADDRESS;
+        }
+    }
+}
+
+/* The address that the memories see. */
+static uint32_t seen(const struct mock *mock, uint32_t address)
+{
+    const bool broken = mock->line != 0 && address >> HILLOCK_REGION_SHIFT == mock->line_of >> HILLOCK_REGION_SHIFT;
+    return broken ? address & ~mock->line : address;
+}
+
+static bool read_word(void *context, uint32_t asked, uint32_t *value)
 {
     struct mock *mock = context;
+    const uint32_t address = seen(mock, asked);
     if (!answers(mock)) {
         return false;
     }
+    note(mock, address);
     const bool is_link = address >> HILLOCK_REGION_SHIFT == HILLOCK_LINK_BASE >> HILLOCK_REGION_SHIFT;
     const uint32_t core = address >> HILLOCK_CORE_SHIFT;
     *value = is_link ? read_link(mock, address - HILLOCK_LINK_BASE)
@@ -163,7 +195,7 @@ static bool read_word(void *context, uint32_t address, uint32_t *value)
         *value = mock->wrong_value;
     }
     if (mock->stuck_at != 0 && address == mock->stuck_at) {
-        *value &= ~mock->stuck_bits;
+        *value = mock->stuck_high ? *value | mock->stuck_bits : *value & ~mock->stuck_bits;
     }
     return true;
 }
@@ -181,12 +213,14 @@ static void write_link(struct mock *mock, uint32_t offset, uint32_t value)
     }
 }
 
-static bool write_word(void *context, uint32_t address, uint32_t value)
+static bool write_word(void *context, uint32_t asked, uint32_t value)
 {
     struct mock *mock = context;
+    const uint32_t address = seen(mock, asked);
     if (!answers(mock)) {
         return false;
     }
+    note(mock, address);
     if (mock->writes < sizeof mock->written / sizeof mock->written[0]) {
         mock->written[mock->writes] = address;
     }

@@ -22,11 +22,15 @@ struct mock {
     uint32_t received[64], received_count, input_space;
 
     /* What is wrong. */
+    uint32_t fails_at;                        /* access of this number is not answered; 0: all are */
     uint32_t silent_after;                    /* so many accesses are answered, and no more; 0: all are */
     uint32_t wrong_at, wrong_value;           /* this address reads that value; 0: none does */
     uint32_t stuck_at, stuck_bits;            /* these bits of this address read as 0; 0: none do */
+    bool stuck_high;                          /* they read as 1 */
+    uint32_t line_of, line;                   /* this bit of the addresses of a region is not seen; 0: all are */
     uint32_t error_after;                     /* this write is refused, which core 0 notes; 0: none is */
     uint32_t error_bits, link_error_bits;
+    uint32_t busy;                            /* so many looks at the status find a core at work */
     bool never_done, loses_tokens, no_space;
 };
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from hillock.gen import cli, firmware_soc
+from hillock.gen import cli, firmware_program, firmware_soc
 from hillock.gen.firmware_image import firmware_image
 from hillock.gen.models import load_model
 from hillock.gen.pipeline import place_pipeline
@@ -77,8 +77,30 @@ def test_what_is_refused(run, tmp_path):
         "",
         "hillock: firmware: --export writes FILE.bin or FILE.h, not 'network.txt'\n",
     )
+    assert run("--export", tmp_path / "none" / "network.h") == (
+        2,
+        "",
+        f"hillock: firmware: {tmp_path}/none/network.h cannot be written (No such file or directory): name a file in a "
+        f"folder that is there\n",
+    )
     assert run("--compile", "--synth") == (
         2,
         "",
         "hillock: firmware: --compile, --export and --synth are different jobs: ask for one of them\n",
+    )
+    assert run("--model", "none")[0] == 2
+    code, out, err = run("--images", 446)
+    assert (code, out) == (2, "")
+    assert err == "hillock: images must be from 1 to 445, as many as digits holds out, not 446\n"
+    code, out, err = run("--images", 0)
+    assert (code, out) == (2, "")
+    assert "Invalid value for '--images'" in err
+
+
+def test_the_compiler_is_missing(run, monkeypatch):
+    monkeypatch.setattr(firmware_program, "COMPILER", "no-such-gcc")
+    code, out, err = run("--compile")
+    assert (code, out) == (2, "")
+    assert err.startswith(
+        "hillock: firmware: no-such-gcc is not on the path: on Debian or Ubuntu, apt-get install gcc-"
     )

@@ -22,7 +22,8 @@ static struct hillock_port port;
 static void check_status(enum hillock_status found, enum hillock_status wanted, const char *text, int line)
 {
     if (found != wanted || strcmp(hillock_text(found), text) != 0) {
-        printf("line %d: status %d, %s\n  instead of %d, %s\n", line, (int)found, hillock_text(found), (int)wanted, text);
+        printf(
+            "line %d: status %d, %s\n  instead of %d, %s\n", line, (int)found, hillock_text(found), (int)wanted, text);
         exit(1);
     }
 }
@@ -66,7 +67,8 @@ static void set_up(void)
     mock.cycles = 1234;
     mock.counts[0] = 6;
     mock.counts[3] = 3;
-    memset(&result, 0, sizeof result);
+    memset(&device, 0xa5, sizeof device); /* nothing is taken for granted */
+    memset(&result, 0xa5, sizeof result);
     result.tokens = output;
     result.room = WORDS(output);
 }
@@ -87,6 +89,7 @@ TEST(opens)
     CHECK(device.cores == 2 && device.clock_hz == 25000000 && device.design == mock.design);
     CHECK(device.output_depth == 16 && device.decision_depth == 4);
     CHECK(mock.writes == 0);
+    CHECK_FAULT(0, 0, 0);
 }
 
 TEST(every_status_has_a_text)
@@ -147,26 +150,76 @@ TEST(wrong_table_of_a_core)
     CHECK_FAULT(HILLOCK_TABLE_OFFSET, HILLOCK_TABLE_DIGEST, 1);
 }
 
-TEST(a_bus_that_fails)
+static enum hillock_status an_image(void)
 {
-    /* At whatever access it fails, that is said, and never that all is well. */
-    uint32_t answered = 0;
-    for (enum hillock_status status = HILLOCK_BUS; status != HILLOCK_OK;) {
+    uint32_t counts[4], value = 0;
+    const uint32_t *image = IMAGE_NETWORK;
+    enum hillock_status status = hillock_open(&device, &port);
+    status = status != HILLOCK_OK ? status : hillock_load(&device, image, WORDS(IMAGE_NETWORK));
+    status = status != HILLOCK_OK ? status : hillock_run_image(&device, pixels, WORDS(pixels), &result);
+    status = status != HILLOCK_OK ? status : hillock_counts(&device, counts, 4);
+    status = status != HILLOCK_OK ? status : hillock_set(&device, 0, HILLOCK_TIMESTEPS_OFFSET, 4);
+    return status != HILLOCK_OK ? status : hillock_get(&device, 0, HILLOCK_TIMESTEPS_OFFSET, &value);
+}
+
+static const uint32_t events[] = {1, 5, 64, 64, 2, 64, 3, 64};
+
+static enum hillock_status some_events(void)
+{
+    mock.design = EVENT_NETWORK[HILLOCK_IMAGE_AT_DESIGN];
+    enum hillock_status status = hillock_open(&device, &port);
+    status = status != HILLOCK_OK ? status : hillock_load(&device, EVENT_NETWORK, WORDS(EVENT_NETWORK));
+    return status != HILLOCK_OK ? status : hillock_run_tokens(&device, events, WORDS(events), &result);
+}
+
+static enum hillock_status a_self_test(void)
+{
+    struct hillock_part part;
+    enum hillock_status status = hillock_open(&device, &port);
+    for (size_t i = 0; status == HILLOCK_OK && hillock_test_part(IMAGE_NETWORK, i, &part); ++i) {
+        status = hillock_test(&device, &part);
+    }
+    return status;
+}
+
+/* At whatever access the bus fails, that is said, and never that all is well. */
+static void fail_at_each(enum hillock_status (*work)(void), bool for_ever)
+{
+    uint32_t at = 0;
+    do {
         set_up();
-        mock.silent_after = ++answered;
-        status = hillock_open(&device, &port);
-        if (status == HILLOCK_OK) {
-            status = hillock_load(&device, IMAGE_NETWORK, WORDS(IMAGE_NETWORK));
-        }
-        if (status == HILLOCK_OK) {
-            status = hillock_run_image(&device, pixels, WORDS(pixels), &result);
-        }
-        if (status != HILLOCK_OK) {
+        ++at;
+        mock.fails_at = for_ever ? 0 : at;
+        mock.silent_after = for_ever ? at : 0;
+        const enum hillock_status status = work();
+        if (mock.accesses > at || (mock.accesses == at && !for_ever)) {
             CHECK_STATUS(status, HILLOCK_BUS,
                 "the bus did not answer: look at the port's read and write functions, and at the wires");
+        } else {
+            CHECK_OK(status);
         }
-    }
-    CHECK(answered > WORDS(IMAGE_WRITES));
+    } while (mock.accesses >= at);
+    CHECK(at > 100);
+}
+
+TEST(a_bus_that_dies_at_an_image)
+{
+    fail_at_each(an_image, true);
+}
+
+TEST(a_bus_that_fails_once_at_an_image)
+{
+    fail_at_each(an_image, false);
+}
+
+TEST(a_bus_that_fails_once_at_events)
+{
+    fail_at_each(some_events, false);
+}
+
+TEST(a_bus_that_fails_once_at_a_self_test)
+{
+    fail_at_each(a_self_test, false);
 }
 
 TEST(loads)
@@ -175,6 +228,15 @@ TEST(loads)
     for (size_t i = 0; i < WORDS(IMAGE_WRITES); i += 2) {
         CHECK(mock_word(&mock, IMAGE_WRITES[i]) == IMAGE_WRITES[i + 1]);
     }
+}
+
+TEST(the_fault_is_that_of_the_first_failure)
+{
+    set_up_loaded();
+    mock.silent_after = mock.accesses + 1; /* the bus dies at the first pixels, and what is given up finds it dead */
+    CHECK_STATUS(hillock_run_image(&device, pixels, WORDS(pixels), &result), HILLOCK_BUS,
+        "the bus did not answer: look at the port's read and write functions, and at the wires");
+    CHECK_FAULT(IMAGE_PIXELS[0], IMAGE_PIXELS[1], 0);
 }
 
 TEST(crc_is_that_of_zlib)
@@ -246,7 +308,11 @@ TEST(a_section_that_is_unknown)
     const char *text = "the network image has a section that this firmware does not know: update the firmware";
     const size_t at = HILLOCK_IMAGE_HEADER_WORDS;
     CHECK_STATUS(loading(with(at, 9u << HILLOCK_IMAGE_KIND_SHIFT | 1), WORDS(changed)), HILLOCK_IMAGE_SECTION, text);
-    CHECK_STATUS(loading(with(at, 1u << HILLOCK_IMAGE_KIND_SHIFT | 0xffffff), WORDS(changed)), HILLOCK_IMAGE_SECTION, text);
+    CHECK_FAULT(at, HILLOCK_IMAGE_POTENTIALS, 9);
+    CHECK_STATUS(loading(with(at, 1), WORDS(changed)), HILLOCK_IMAGE_SECTION, text);
+    CHECK_FAULT(at, HILLOCK_IMAGE_POTENTIALS, 0);
+    const uint32_t too_long = 1u << HILLOCK_IMAGE_KIND_SHIFT | 0xffffff;
+    CHECK_STATUS(loading(with(at, too_long), WORDS(changed)), HILLOCK_IMAGE_SECTION, text);
     CHECK_FAULT(at, HILLOCK_IMAGE_POTENTIALS, 1);
 }
 
@@ -260,6 +326,21 @@ TEST(a_memory_that_reads_something_else)
     CHECK(device.fault.address >= HILLOCK_SYNAPSES_BASE && device.fault.address < HILLOCK_CURRENTS_BASE);
     CHECK_STATUS(hillock_run_image(&device, pixels, WORDS(pixels), &result), HILLOCK_NOT_LOADED,
         "no network is loaded: load one first");
+}
+
+TEST(what_was_loaded_before)
+{
+    const char *text = "no network is loaded: load one first";
+    set_up_loaded();
+    CHECK_STATUS(hillock_load(&device, with(HILLOCK_IMAGE_AT_DESIGN, 7), WORDS(changed)), HILLOCK_IMAGE_DESIGN,
+        "the network image was made for other cores: export it for the bitstream that is loaded");
+    CHECK_STATUS(hillock_run_image(&device, pixels, WORDS(pixels), &result), HILLOCK_NOT_LOADED, text);
+    struct hillock_part part;
+    set_up_loaded();
+    CHECK(hillock_test_part(IMAGE_NETWORK, 0, &part));
+    CHECK_OK(hillock_test(&device, &part));
+    CHECK_STATUS(hillock_run_image(&device, pixels, WORDS(pixels), &result), HILLOCK_NOT_LOADED, text);
+    CHECK_FAULT(0, 0, 0);
 }
 
 TEST(an_error_while_loading)
@@ -290,10 +371,28 @@ TEST(runs_an_image)
     CHECK_OK(hillock_counts(&device, counts, 4));
     CHECK(counts[0] == 6 && counts[1] == 0 && counts[3] == 3);
     for (size_t i = 0; i < WORDS(IMAGE_PIXELS); i += 2) {
-        uint32_t value = 0;
-        CHECK_OK(hillock_read(&device, IMAGE_PIXELS[i], &value));
-        CHECK(value == IMAGE_PIXELS[i + 1]);
+        CHECK(mock_word(&mock, IMAGE_PIXELS[i]) == IMAGE_PIXELS[i + 1]);
     }
+    for (size_t i = 0; i < WORDS(IMAGE_WRITES); i += 2) {
+        bool is_pixels = false;
+        for (size_t j = 0; j < WORDS(IMAGE_PIXELS); j += 2) {
+            is_pixels = is_pixels || IMAGE_PIXELS[j] == IMAGE_WRITES[i];
+        }
+        CHECK(is_pixels || mock_word(&mock, IMAGE_WRITES[i]) == IMAGE_WRITES[i + 1]);
+    }
+    CHECK(mock_word(&mock, HILLOCK_LINK_BASE + HILLOCK_LINK_OUTPUTS_TAKEN_OFFSET) == WORDS(given));
+    CHECK(mock_word(&mock, HILLOCK_LINK_BASE + HILLOCK_LINK_DECISIONS_TAKEN_OFFSET) == 1);
+}
+
+TEST(the_last_core_has_the_result)
+{
+    uint32_t counts[4];
+    set_up_loaded();
+    mock.cores = device.cores = 2;
+    CHECK_OK(hillock_run_image(&device, pixels, WORDS(pixels), &result));
+    CHECK(result.decision == 2 && result.cycles == 1234);
+    CHECK_OK(hillock_counts(&device, counts, 4));
+    CHECK(counts[0] == 6 && counts[1] == 0 && counts[3] == 3);
 }
 
 TEST(runs_without_a_buffer_for_tokens)
@@ -309,11 +408,7 @@ TEST(runs_without_a_buffer_for_tokens)
 
 TEST(runs_events)
 {
-    static const uint32_t events[] = {1, 5, 64, 64, 2, 64, 3, 64};
-    mock.design = EVENT_NETWORK[HILLOCK_IMAGE_AT_DESIGN];
-    CHECK_OK(hillock_open(&device, &port));
-    CHECK_OK(hillock_load(&device, EVENT_NETWORK, WORDS(EVENT_NETWORK)));
-    CHECK_OK(hillock_run_tokens(&device, events, WORDS(events), &result));
+    CHECK_OK(some_events());
     CHECK(mock.received_count == WORDS(events) && memcmp(mock.received, events, sizeof events) == 0);
     CHECK(result.decision == 2 && result.given == WORDS(given));
     CHECK_STATUS(hillock_run_image(&device, pixels, WORDS(pixels), &result), HILLOCK_INPUT,
@@ -333,7 +428,19 @@ TEST(an_inference_that_never_ends)
         "the device gave nothing for too long: the inference was given up; load it again");
     CHECK_FAULT(HILLOCK_LINK_BASE + HILLOCK_LINK_DECISIONS_GIVEN_OFFSET, 1, 0);
     CHECK(mock.time - since > 1000 && mock.time - since < 1300);
+    CHECK(result.given == 0 && result.decision == 0 && result.cycles == 0 && result.clock == 0);
     CHECK(mock_word(&mock, HILLOCK_CONTROL_OFFSET) == HILLOCK_CONTROL_ABORT_MASK);
+}
+
+TEST(more_output_than_there_can_be)
+{
+    set_up_loaded();
+    mock.wrong_at = HILLOCK_LINK_BASE + HILLOCK_LINK_OUTPUTS_GIVEN_OFFSET;
+    mock.wrong_value = MOCK_OUTPUTS + 1;
+    CHECK_STATUS(hillock_run_image(&device, pixels, WORDS(pixels), &result), HILLOCK_OUTPUT,
+        "the link counts more output than it keeps: look at the port's read function, and at the wires");
+    CHECK_FAULT(mock.wrong_at, MOCK_OUTPUTS, MOCK_OUTPUTS + 1);
+    CHECK(result.given == 0);
 }
 
 TEST(a_slow_inference)
@@ -424,19 +531,23 @@ TEST(registers)
     CHECK_FAULT(HILLOCK_TIMESTEPS_OFFSET, 70000, 70000 & 0xffff);
 }
 
-static enum hillock_status test_part(const char *name)
+static struct hillock_part part_named(const char *name)
 {
     struct hillock_part part;
+    size_t i = 0;
+    do {
+        CHECK(hillock_test_part(IMAGE_NETWORK, i++, &part));
+    } while (strcmp(part.name, name) != 0);
+    CHECK(part.core == 0 && part.words > 0);
+    return part;
+}
+
+static enum hillock_status test_part(const char *name)
+{
+    const struct hillock_part part = part_named(name);
     CHECK_OK(hillock_open(&device, &port));
     CHECK_OK(hillock_check_image(&device, IMAGE_NETWORK, WORDS(IMAGE_NETWORK)));
-    for (size_t i = 0; hillock_test_part(IMAGE_NETWORK, i, &part); ++i) {
-        if (strcmp(part.name, name) == 0) {
-            CHECK(part.core == 0 && part.words > 0);
-            return hillock_test(&device, &part);
-        }
-    }
-    CHECK(!"there is such a part");
-    return HILLOCK_OK;
+    return hillock_test(&device, &part);
 }
 
 TEST(the_self_test_passes)
@@ -448,6 +559,10 @@ TEST(the_self_test_passes)
         CHECK(hillock_test_part(IMAGE_NETWORK, i, &part) && strcmp(part.name, names[i]) == 0);
     }
     CHECK(!hillock_test_part(IMAGE_NETWORK, WORDS(names), &part));
+    CHECK(part_named("registers").words == WORDS(MOCK_REGISTERS) / 2);
+    for (size_t i = 1; i < WORDS(names); ++i) {
+        CHECK(part_named(names[i]).words == MOCK_WORDS[2 * (i - 1) + 1]);
+    }
 }
 
 TEST(the_self_test_finds_every_bit)
@@ -463,12 +578,27 @@ TEST(the_self_test_finds_every_bit)
         {"potentials", HILLOCK_POTENTIALS_BASE + 2, MOCK_POTENTIAL_BITS},
     };
     for (size_t i = 0; i < WORDS(memories); ++i) {
-        for (uint32_t bit = 0; bit < memories[i].bits; ++bit) {
+        for (uint32_t bit = 0; bit < 2 * memories[i].bits; ++bit) {
             mock_reset(&mock);
             mock.stuck_at = memories[i].base;
-            mock.stuck_bits = 1u << bit;
+            mock.stuck_bits = 1u << bit / 2;
+            mock.stuck_high = bit % 2 != 0;
             CHECK_STATUS(test_part(memories[i].name), HILLOCK_MEMORY, text);
-            CHECK_FAULT(mock.stuck_at, device.fault.expected, device.fault.expected & ~mock.stuck_bits);
+            CHECK_FAULT(mock.stuck_at, device.fault.expected, device.fault.expected ^ mock.stuck_bits);
+        }
+    }
+    /* The lowest bit of each part of each word. */
+    for (size_t i = 0; i < WORDS(memories); ++i) {
+        const uint32_t base = memories[i].base >> HILLOCK_REGION_SHIFT << HILLOCK_REGION_SHIFT;
+        const bool is_layers = base == HILLOCK_LAYERS_BASE;
+        const uint32_t parts = is_layers ? WORDS(MOCK_LAYER_KEEPS) : MOCK_LANES;
+        for (uint32_t at = 0; at < parts * part_named(memories[i].name).words; ++at) {
+            const uint32_t kept = is_layers ? MOCK_LAYER_KEEPS[at % parts] : 1;
+            mock_reset(&mock);
+            mock.stuck_at = base + (at / parts << MOCK_PART_BITS) + at % parts;
+            mock.stuck_bits = kept & (0 - kept);
+            const bool found = kept != 0;
+            CHECK_STATUS(test_part(memories[i].name), found ? HILLOCK_MEMORY : HILLOCK_OK, found ? text : "fine");
         }
     }
     mock_reset(&mock);
@@ -479,12 +609,34 @@ TEST(the_self_test_finds_every_bit)
     CHECK_FAULT(HILLOCK_DELAY_OFFSET, 0xffff, 0x7fff);
 }
 
+TEST(the_self_test_finds_every_address_line)
+{
+    static const struct {
+        const char *name;
+        uint32_t base;
+    } memories[] = {
+        {"layers", HILLOCK_LAYERS_BASE}, {"synapses", HILLOCK_SYNAPSES_BASE}, {"currents", HILLOCK_CURRENTS_BASE}};
+    for (size_t i = 0; i < WORDS(memories); ++i) {
+        struct hillock_part part = part_named(memories[i].name);
+        for (uint32_t line = 0; 1u << line < part.words; ++line) {
+            mock_reset(&mock);
+            mock.line_of = memories[i].base;
+            mock.line = 1u << MOCK_PART_BITS << line;
+            CHECK_STATUS(test_part(memories[i].name), HILLOCK_MEMORY,
+                "a memory does not hold what was written: the clock is too fast, or the memory is bad");
+        }
+    }
+}
+
 TEST(the_self_test_does_not_wait_for_ever)
 {
     mock.never_done = true;
     CHECK_STATUS(test_part("potentials"), HILLOCK_TIMEOUT,
         "the device gave nothing for too long: the inference was given up; load it again");
     CHECK_FAULT(HILLOCK_STATUS_OFFSET, HILLOCK_STATUS_DONE_MASK, HILLOCK_STATUS_BUSY_MASK);
+    mock_reset(&mock);
+    mock.busy = 100;
+    CHECK_OK(test_part("potentials"));
 }
 
 TEST(abort_stops_all_cores)

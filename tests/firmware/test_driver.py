@@ -12,7 +12,7 @@ from hillock.gen.firmware_program import FIRMWARE
 from hillock.gen.host_program import host_program
 from hillock.gen.pipeline import place_pipeline
 from hillock.hw.config import CoreConfig
-from hillock.hw.registers import LAYER_RECORD, REGISTERS, Access, field_width
+from hillock.hw.registers import LAYER_RECORD, REGISTERS, Access, field_width, memory_shape, region
 from link_networks import small
 
 HERE = Path(__file__).parent
@@ -35,14 +35,12 @@ def keeps(record, config: CoreConfig, slices):
 
 def networks_header() -> str:
     """Images of two networks of few bytes, what the first writes, and the widths of its core."""
-    placements = [place_pipeline(small(kind), [], [4]) for kind in ("image", "events")]
+    placements = [place_pipeline(small(kind), [], [5]) for kind in ("image", "events")]
     image, program, config = firmware_image(placements[0]), host_program(placements[0]), placements[0].configs[0]
     writable = [entry for entry in REGISTERS if entry.access == Access.RW]
     masks = [(e.offset, sum(((1 << field_width(f, config)) - 1) << f.low for f in e.fields)) for e in writable]
-    where = placements[0].cores[0].layers[0]
-    slots = where.current_base * config.lanes + where.layout.slots()
-    base = next(row[0] for row in program.read_back.tolist() if row[0] >> 22 == 4)
-    lanes = base + (slots // config.lanes << config.part_bits | slots % config.lanes)
+    words = {name: memory_shape(name, config)[0] for name in ("layers", "synapses", "currents")}
+    words["potentials"] = config.potential_words
     return "".join(
         (
             "#include <stdint.h>\n",
@@ -50,10 +48,12 @@ def networks_header() -> str:
             array("IMAGE_NETWORK", image),
             array("EVENT_NETWORK", firmware_image(placements[1])),
             array("IMAGE_WRITES", program.load),
-            array("IMAGE_PIXELS", np.stack([lanes, PIXELS], axis=1)),
+            array("IMAGE_PIXELS", program.image_writes(PIXELS, 0)),
             array("MOCK_LAYER_KEEPS", keeps(LAYER_RECORD, config, 16)),
             array("MOCK_REGISTERS", masks),
+            array("MOCK_WORDS", [(region(name).base, count) for name, count in words.items()]),
             f"#define IMAGE_CRC {crc(image):#x}u\n",
+            f"#define MOCK_LANES {config.lanes}u\n",
             f"#define MOCK_PART_BITS {config.part_bits}u\n",
             f"#define MOCK_WEIGHT_BITS {config.weight_bits}u\n",
             f"#define MOCK_CURRENT_BITS {config.current_bits}u\n",

@@ -41,9 +41,11 @@ def test_the_example_in_the_document_compiles(tmp_path):
 
 @pytest.mark.skipif(compiler_version() is None, reason=f"there is no {COMPILER}: the committed program is used")
 def test_it_compiles():
+    """To the same bytes, unless by another version, which may find other instructions."""
     program = compile_program()
-    if program.compiler == AS_COMMITTED:  # another version may find other instructions
-        assert program == prebuilt()
+    if program.compiler != AS_COMMITTED:
+        pytest.skip(f"the committed program was compiled by {AS_COMMITTED}, and here is {program.compiler}")
+    assert program == prebuilt()
 
 
 @pytest.fixture

@@ -335,6 +335,7 @@ LEAST = {
 def test_every_size_is_chosen():
     """All but what is the network's or the caller's, and what layouts choose."""
     others = {"lanes", "potential_bits", "fraction_bits", "columns_per_word", "input_queue", "image_banks", "passes_on"}
+    others |= {"single_port", "compact"}
     assert LEAST.keys() | others == RANGES.keys()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hillock.gen import cli, planner
-from hillock.gen.boards import BOARDS
+from hillock.gen.boards import BOARDS, board
 from hillock.gen.datasets import digits
 from hillock.gen.models import MODELS, load_model
 from hillock.gen.pipeline import PipelinePlacement, place_pipeline
@@ -23,6 +23,7 @@ from hillock.sim import golden
 from hillock.sim.timing import time_inferences
 
 SMALL = ("--images", 2, "--cores", 2, "--lanes", "2..9")
+NAMES = sorted(path.stem for path in BOARDS.glob("*.toml"))
 HEADINGS = ["core", "layers", "lanes", "LUTs", "flops", "RAMs", "pliers"]
 
 
@@ -176,7 +177,7 @@ def test_a_smaller_board_limits(figures):
         r"LUTs, [\d,]+ more than the 20,644 that a plan may use",
         plan["limits"],
     )
-    assert plan["cores"][0]["resources"]["lut"] <= int(BOARDS["ulx3s-25f"].lut * SHARE) == 20644
+    assert plan["cores"][0]["resources"]["lut"] <= int(board("ulx3s-25f").lut * SHARE) == 20644
 
 
 def test_more_for_each_lane(figures):
@@ -211,7 +212,7 @@ def test_one_that_was_chosen_in_python(figures):
     """The figures are those of `plan_dict`, whoever chose the plan."""
     network = load_model("digits").network
     traces = [golden.run(network, **inference_of(network, image)) for image in digits().test_images[:2]]
-    choice = planner.choose_plan(network, BOARDS["ulx3s-85f"], traces, cores=(2, 2), lanes=(2, 9))
+    choice = planner.choose_plan(network, board("ulx3s-85f"), traces, cores=(2, 2), lanes=(2, 9))
     assert plan_dict(choice) == figures("digits", *SMALL)
 
 
@@ -221,7 +222,11 @@ def test_one_that_was_chosen_in_python(figures):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ("--board ulx3s", "board: it must be one of ulx3s-85f, ulx3s-45f, ulx3s-25f, not 'ulx3s'"),
+        (
+            "--board ulx3s",
+            f"board: it must be one of {', '.join(NAMES)}, or the path of a "
+            "file that ends in .toml, not 'ulx3s'; did you mean 'ulx3s-85f'?",
+        ),
         ("--cores x", "cores: it must be a number or two as 1..4, not 'x'"),
         ("--cores 0", "cores: it must be a number or two as 1..4, not '0'"),
         ("--cores ²", "cores: it must be a number or two as 1..4, not '²'"),

@@ -361,8 +361,8 @@ def test_a_worker_of_another_version(network, dataset, tmp_path, monkeypatch):
         ({"shard": 0}, "a shard must have at least 1 image, not 0"),
         (
             {"lanes": [8, 8]},
-            "network 'digits' on 2 cores: lanes must be given for each core, and a layer to cut before for each but "
-            "the first, not 2 lanes and 0 layers",
+            "network 'digits' on 2 cores: --lanes must be given for each core, and a layer to --cut before for each "
+            "but the first, not 2 lanes and 0 layers",
         ),
         (
             {"lanes": [8, 8], "cuts": ["hiden"]},

@@ -110,8 +110,41 @@ def test_a_folder_of_images(hillock, placement, url, tmp_path):
     code, _, err = hillock("selftest", "--port", url, "--images-folder", tmp_path, "--lanes", 16)
     assert (code, err) == (
         2,
-        f"hillock: {tmp_path}: the manifest says on which core its images are: leave out --lanes and --cut\n",
+        f"hillock: {tmp_path}: its manifest says on which cores a network is: leave out --lanes, --cut and any other "
+        f"folder\n",
     )
+
+
+def test_a_build(hillock, fake, placement, url, tmp_path):
+    """Its cores, and the network of a model on them: weights may differ, the layers may not."""
+    write_images(placement.cores[0], tmp_path / "images" / "core0")
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": "hillock build", "images": ["images/core0"]}))
+    code, out, _ = hillock("run", "--port", url, "--build", tmp_path, "--images", 1, "--json")
+    assert (code, json.loads(out)["different"]) == (0, 0)
+    code, _, err = hillock("run", "--port", url, "--build", tmp_path, "--model", "digits-residual")
+    assert code == 2
+    assert err == (
+        "hillock: network 'digits-residual': a core of the bitstream is for the layers encoder, hidden, output, and it "
+        "has encoder, stem, block1a, block1b, block2a, block2b, output there: build a bitstream\n"
+    )
+    code, _, err = hillock("selftest", "--port", url, "--build", tmp_path / "none")
+    assert code == 2
+    assert err.startswith(
+        f"hillock: {tmp_path / 'none' / 'manifest.json'}: it must be what 'hillock build' writes, in "
+        "build/<board>/<model> (FileNotFoundError: "
+    )
+
+
+def test_figures_of_the_link(hillock, url):
+    """What the images took of the wire, the load not counted, and what part of the time."""
+    found = json.loads(hillock("run", "--port", url, "--images", 4, "--alone", "--json")[1])
+    there, back = found["bytes_per_image"]
+    assert 0 < there < found["link"]["bytes_out"] / 40
+    assert 0 < back < found["link"]["bytes_in"] / 4
+    assert found["link_seconds_per_image"] == (there + back) * 10 / found["baud"]
+    time = found["cycles_between_decisions"] / found["clock_hz"]
+    assert found["link_share"] == pytest.approx(found["link_seconds_per_image"] / time)
+    assert found["core_share"] == pytest.approx(np.mean(found["cycles"]) / found["cycles_between_decisions"])
 
 
 def test_selftest(hillock, fake, url):

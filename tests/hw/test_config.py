@@ -16,7 +16,7 @@ RANGES = {
     "fraction_bits": (0, 15, "bits of the potential below the weight's unit"),
     "current_bits": (2, 32, "width of a signed current"),
     "payload_bits": (1, 8, "width of what an event carries; 1: events count 1, and there are no multipliers"),
-    "leak_shift_bits": (1, 5, "width of the leak shift; 3 allows shifts 1 to 7"),
+    "leak_shift_bits": (0, 5, "width of the leak shift; 3 allows shifts 1 to 7; 0: a core that never leaks"),
     "max_layers": (1, 256, "layers that the core takes turns at"),
     "max_connections": (1, 1024, "connections of all these layers"),
     "max_channels": (1, 131072, "channels of the largest grid, of the input too"),
@@ -35,9 +35,16 @@ RANGES = {
     "image_banks": (1, 2, "images that the currents hold: with 2 the next is loaded during an inference"),
     "passes_on": (0, 1, "whether another core comes behind: the next inference then begins without a decision"),
     "classes": (1, 4096, "output neurons that have a spike counter"),
-    "input_queue": (4, 4096, "input words that may wait for the core"),
+    "input_queue": (0, 4096, "input words that may wait for the core, at least 4; 0: a core that only images feed"),
+    "single_port": (0, 1, "whether the synapse memory has one port, for reading and writing, as large RAMs may have"),
+    "compact": (
+        0,
+        1,
+        "whether it is small rather than fast, which only a core can be that runs dense connections alone",
+    ),
 }
 TABLES = {"row_entries": 8, "column_entries": 8}
+COMPACT = {"compact": 1, "leak_shift_bits": 0}
 GRIDS = TABLES | {"max_height": 4, "max_width": 4}
 
 
@@ -63,6 +70,7 @@ def test_the_smallest_value_is_accepted(name):
     """With room left for it in the others."""
     low = RANGES[name][0]
     others = {"weight_bits": 4, "fraction_bits": 0, "current_bits": 2}
+    others |= {"leak_shift_bits": {"compact": 1}}.get(name, {})
     assert getattr(CoreConfig(**(others | {name: low})), name) == low
 
 
@@ -74,6 +82,7 @@ def test_the_largest_value_is_accepted(name):
         "synapse_words": {"lanes": 1},  # the window of the bus is the tighter limit for more
         "columns_per_word": {"lanes": 128},
         "static_input": {"current_bits": 32},
+        "compact": COMPACT | {"potential_bits": 31, "max_width": 1, "row_entries": 0, "column_entries": 0},
     }.get(name, {})
     assert getattr(CoreConfig(**(others | {name: high})), name) == high
 
@@ -121,6 +130,20 @@ def test_the_largest_value_is_accepted(name):
             "the bus",
         ),
         (
+            {"input_queue": 3},
+            "input_queue must be 0 or at least 4, not 3: a shorter queue would hold up the core",
+        ),
+        ({"leak_shift_bits": 0}, "leak_shift_bits must be at least 1, not 0, in a core that is not compact"),
+        (COMPACT | TABLES, "row_entries must be 0 in a compact core, not 8"),
+        (COMPACT | {"replay_words": 7}, "replay_words must be 0 in a compact core, not 7"),
+        (COMPACT | {"static_input": 1}, "static_input must be 0 in a compact core, not 1"),
+        (COMPACT | {"leak_shift_bits": 3}, "leak_shift_bits must be 0 in a compact core, not 3"),
+        (COMPACT | {"payload_bits": 2, "potential_bits": 20}, "payload_bits must be 1 in a compact core, not 2"),
+        (COMPACT | {"potential_bits": 32}, "potential_bits must be at most 31 in a compact core, not 32"),
+        (COMPACT | {"lanes": 12}, "lanes must be a power of two from 2 on in a compact core, not 12"),
+        (COMPACT | {"lanes": 1}, "lanes must be a power of two from 2 on in a compact core, not 1"),
+        (COMPACT | {"potential_words": 1}, "potential_words must be at least 2 in a compact core, not 1"),
+        (
             {"row_entries": 3},
             "row_entries = 3, column_entries = 0 and channel_entries = 0: a core has the row and the column table or "
             "neither, and a channel table only beside them",
@@ -154,11 +177,12 @@ def test_the_largest_value_is_accepted(name):
             "potential is",
         ),
         (
-            {"lanes": 0, "classes": "ten", "input_queue": 3},
+            {"lanes": 0, "classes": "ten", "input_queue": -1},
             "3 problems\n"
             "  - lanes (weights added per clock cycle) must be an integer from 1 to 128, not 0\n"
             "  - classes (output neurons that have a spike counter) must be an integer from 1 to 4096, not 'ten'\n"
-            "  - input_queue (input words that may wait for the core) must be an integer from 4 to 4096, not 3",
+            "  - input_queue (input words that may wait for the core, at least 4; 0: a core that only images feed) "
+            "must be an integer from 0 to 4096, not -1",
         ),
         (
             {"potential_bits": 11, "lanes": 128, "synapse_words": 32769, "channel_entries": 1, "max_width": 2,

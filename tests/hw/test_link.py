@@ -71,8 +71,10 @@ class Host:
 
 
 def on_link(test, sizes=SIZES):
-    dut = Link(sizes, input_bits=9, output_bits=11, decision_bits=4, constants=CONSTANTS)
-    simulate(dut, lambda ctx: test(Host(ctx, dut)))
+    """A small link and a fast one: nobody outside sees a difference."""
+    for compact in (False, True):
+        dut = Link(sizes, input_bits=9, output_bits=11, decision_bits=4, constants=CONSTANTS, compact=compact)
+        simulate(dut, lambda ctx, dut=dut: test(Host(ctx, dut)))
 
 
 def test_what_it_is():
@@ -182,10 +184,10 @@ def test_input_beyond_the_space_is_refused():
 def test_input_is_a_stream(patience):
     """Each token is offered once and stays until it is taken, however the core takes."""
     rng = np.random.default_rng(2)
-    taken: list[int] = []
 
     async def test(host):
         ctx, dut = host.ctx, host.dut
+        taken: list[int] = []
         number, offered = 0, None
         for _ in range(400):
             ready = bool(rng.random() < patience)
@@ -202,9 +204,9 @@ def test_input_is_a_stream(patience):
                     break
             number += writes
         assert await host.get("inputs_put") == 40
+        assert taken == list(range(40))
 
     on_link(test)
-    assert taken == list(range(40))
 
 
 def test_output_waits_for_the_host():
@@ -254,6 +256,7 @@ def test_decisions_wait_for_the_host():
         await host.access(at_link("decisions_taken"), 1)
         assert await host.get("decisions_taken") == 1
         assert await host.give("decision", 5)
+        await host.cycle()  # in which the first word of it is written
         assert await host.access(window("decisions")) == 5
         await host.access(at_link("control"), 1)
         assert (await host.get("decisions_given"), await host.get("decisions_taken")) == (0, 0)
@@ -294,14 +297,29 @@ def test_both_checks():
     on_link(test)
 
 
+def test_a_link_without_input_queue_refuses_every_token():
+    async def test(host):
+        assert (await host.get("geometry")) >> 8 & 0xFF == 0
+        for value in (1, 2):
+            await host.access(window("inputs"), value)
+            assert await host.errors() == {"input_full"}
+        for _ in range(5):
+            assert not host.ctx.get(host.dut.inputs.valid)
+            assert not host.ctx.get(host.dut.waits)
+            await host.cycle()
+        assert (await host.get("input_space"), await host.get("inputs_put")) == (0, 0)
+
+    on_link(test, LinkSizes(input_depth_log2=0, output_depth_log2=2, decision_depth_log2=1))
+
+
 @pytest.mark.parametrize(
     ("sizes", "text"),
     [
-        ({"input_depth_log2": 16}, "link: input_depth_log2 must be from 1 to 15, not 16"),
+        ({"input_depth_log2": 16}, "link: input_depth_log2 must be from 0 to 15, not 16"),
         ({"output_depth_log2": 13}, "link: output_depth_log2 must be from 1 to 12, not 13"),
         (
-            {"input_depth_log2": 0, "decision_depth_log2": 12},
-            "link: 2 problems\n  - input_depth_log2 must be from 1 to 15, not 0"
+            {"input_depth_log2": -1, "decision_depth_log2": 12},
+            "link: 2 problems\n  - input_depth_log2 must be from 0 to 15, not -1"
             "\n  - decision_depth_log2 must be from 1 to 11, not 12",
         ),
     ],

@@ -35,8 +35,8 @@ from hillock.hw.registers import (
 )
 from hillock.hw.spike_queue import lane_entry_layout
 
-LARGEST = {name: high for name, (_, high, _) in RANGES.items()} | {"fraction_bits": 8}
-SMALLEST = {name: low for name, (low, _, _) in RANGES.items()}
+LARGEST = {name: high for name, (_, high, _) in RANGES.items()} | {"fraction_bits": 8, "compact": 0}
+SMALLEST = {name: low for name, (low, _, _) in RANGES.items()} | {"leak_shift_bits": 1}
 CONFIGS = {
     "default": CoreConfig(),
     "smallest": CoreConfig(**SMALLEST),

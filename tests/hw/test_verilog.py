@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import hillock.hw
-from hillock.gen.verilog import accelerator_verilog, core_verilog
+from hillock.gen.verilog import accelerator_verilog, core_verilog, without_contents
 from hillock.hw.config import CoreConfig
 from hillock.hw.core import MemoryInit
 from hillock.sim.tool import find_verilator
@@ -30,6 +30,7 @@ CONFIGS = {
     "wide": CoreConfig(lanes=2, weight_bits=16, potential_bits=32, fraction_bits=15, current_bits=32, **SMALL),
     "one_word": CoreConfig(lanes=16, **SMALL | {"potential_words": 1}),
     "grids": CoreConfig(lanes=5, **SMALL, **GRIDS),
+    "compact": CoreConfig(lanes=4, leak_shift_bits=0, single_port=1, compact=1, input_queue=0, **SMALL),
     "everything": CoreConfig(
         lanes=5, columns_per_word=3, channel_entries=7, replay_words=9, static_input=1, image_banks=2, passes_on=1,
         payload_bits=4, **SMALL, **GRIDS,
@@ -50,8 +51,6 @@ lint_off -rule UNUSEDSIGNAL
 lint_off -rule PROCASSINIT
 // Amaranth assigns the default before the case, as LATCH, which stays on, checks.
 lint_off -rule CASEINCOMPLETE
-// What the bus cannot write has 0 slices, and no slice is below 0.
-lint_off -rule UNSIGNED -file "*" -match "*Comparison is constant due to unsigned arithmetic*"
 // The address of a memory of one word has no bits, and is not used.
 lint_off -rule ASCRANGE -file "*" -match "*Ascending bit range vector: left < right of bit range: ?-1:0?*"
 """
@@ -157,3 +156,18 @@ def test_no_path_and_no_date():
     assert not re.search(r"\b(19|20)\d\d\b.*\d\d?:\d\d|\b20\d\d-\d\d", verilog)
     for text in (".py", "src =", str(Path.cwd()), str(Path(hillock.hw.__file__).parent), sys.prefix):
         assert text not in verilog
+
+
+def test_large_rams_hold_nothing_and_the_others_what_they_did():
+    init = MemoryInit(synapses=[0x11, 0x22, 0x33], currents=[0x44, 0x55])
+    plain, compact = core_verilog(CONFIGS["odd"], init), core_verilog(CONFIGS["compact"], init)
+    assert without_contents(plain) == plain
+    stripped = without_contents(compact)
+    assert len(re.findall(r"\n  initial begin", compact)) == len(re.findall(r"\n  initial begin", stripped)) + 1
+    assert "h0000000033;" in compact
+    assert "h0000000033;" not in stripped
+    lines = stripped.splitlines()
+    kept = [line for line in lines if 'ram_style = "huge"' in line]
+    assert len(kept) == 1
+    assert len(compact.splitlines()) == len(lines) + 2 + CONFIGS["compact"].synapse_words
+    assert [line for line in compact.splitlines() if "55;" in line] == [line for line in lines if "55;" in line] != []

@@ -1,0 +1,31 @@
+"""The prediction for a whole board design, against what synthesis made of some."""
+
+import pytest
+
+from hillock.gen.build_resources import link_resources, predict_board
+from hillock.gen.models import load_model
+from hillock.gen.pipeline import place_pipeline
+from hillock.hw.link import LinkSizes
+
+
+@pytest.mark.parametrize(
+    ("lanes", "lut", "ff", "bram"),
+    [
+        (4, 5054, 2719, 11),  # tang-nano-9k, placed
+        (16, 9590, 5137, 10),  # ECP5, synthesized
+        (64, 27185, 15855, 17),  # ulx3s-85f, placed
+    ],
+)
+def test_digits(lanes, lut, ff, bram):
+    """LUTs and block RAMs within a tenth; flip-flops, of which there are always enough, within an eighth."""
+    placement = place_pipeline(load_model("digits").network, [], [lanes])
+    found = predict_board(placement.configs, LinkSizes())
+    assert found.lut == pytest.approx(lut, rel=0.1)
+    assert found.ff == pytest.approx(ff, rel=0.125)
+    assert (found.bram, found.dsp) == (bram, 0)
+
+
+@pytest.mark.parametrize(("inputs", "outputs", "blocks"), [(9, 10, 2), (5, 5, 0), (7, 8, 1), (10, 11, 3), (11, 12, 6)])
+def test_queues_take_block_rams(inputs, outputs, blocks):
+    sizes = LinkSizes(input_depth_log2=inputs, output_depth_log2=outputs)
+    assert link_resources(sizes).bram == blocks

@@ -48,18 +48,18 @@ def firmware(
     from .host_runs import held_out
     from .models import load_model
     from .pipeline import place_pipeline
+    from .synth import Progress
 
     placement = place_pipeline(load_model(model).network, [], [lanes])
     if export is not None:
         _export(firmware_image(placement).tolist(), export, model)
         return
     program = programs.prebuilt()
+    progress = Progress(None if as_json else Console(stderr=True))
     inputs, _ = held_out(placement.network, model, images)
     if synth:
         from .firmware_synth import synthesize_soc
-        from .synth import Progress
 
-        progress = Progress(None if as_json else Console(stderr=True))
         image = soc_image(program, firmware_data(placement, inputs))
         folder = Path("build/firmware") / f"{model}-{lanes}"
         result = synthesize_soc(placement, image, folder=folder, frequency=frequency, progress=progress)
@@ -74,6 +74,7 @@ def firmware(
         program,
         cache=cache,
         said=(lambda line: None) if as_json else lambda line: print(line, flush=True),
+        progress=progress,
     )
     passed = said.lines[-1:] != () and said.lines[-1].startswith("PASS")
     _print(as_json, {"passed": passed, "lines": said.lines, "cycles": said.cycles}, [f"{said.cycles:,} clock cycles"])

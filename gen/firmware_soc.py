@@ -20,6 +20,7 @@ from .firmware_data import firmware_data
 from .firmware_image import Words
 from .firmware_program import SocProgram
 from .pipeline import PipelinePlacement
+from .synth import Progress
 
 __all__ = ["SocImage", "processor_source", "simulate_soc", "soc_image", "soc_verilog"]
 
@@ -81,10 +82,14 @@ def simulate_soc(
     *,
     cache: Path,
     said: Callable[[str], None] = lambda line: None,
+    progress: Progress | None = None,
 ) -> Said:
     """Run the program on `inputs` in the compiled system on chip; what it says goes to `said` line by line."""
+    steps = progress or Progress()
     image = soc_image(program, firmware_data(placement, inputs))
     source = processor_source()
-    text = soc_verilog(placement.configs, ram_words=image.ram_words, clock_hz=LEAST_DIVISOR * _BAUD, baud=_BAUD)
-    compiled = build_soc(text, [source], cache)
+    with steps.step(1, 2, "Verilog"):
+        text = soc_verilog(placement.configs, ram_words=image.ram_words, clock_hz=LEAST_DIVISOR * _BAUD, baud=_BAUD)
+    with steps.step(2, 2, "compiled system on chip (Verilator)"):
+        compiled = build_soc(text, [source], cache)
     return run_soc(compiled, image.words, divisor=LEAST_DIVISOR, most_cycles=_MOST_CYCLES, said=said)

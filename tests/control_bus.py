@@ -5,7 +5,18 @@ from hillock.hw.config import CoreConfig
 from hillock.hw.control import _READ_CYCLES, Control
 from hillock.hw.registers import memory_shape
 
-__all__ = ["CONFIGS", "MEMORIES", "ODD", "READ_CYCLES", "WRITE_CYCLES", "Bus", "memories_of", "on_bus", "word_at"]
+__all__ = [
+    "COMPACT",
+    "CONFIGS",
+    "MEMORIES",
+    "ODD",
+    "READ_CYCLES",
+    "WRITE_CYCLES",
+    "Bus",
+    "memories_of",
+    "on_bus",
+    "word_at",
+]
 
 GRIDS = {"max_height": 5, "max_width": 6, "row_entries": 9, "column_entries": 11}
 CONFIGS = {
@@ -18,6 +29,9 @@ CONFIGS = {
     "many_lanes": CoreConfig(lanes=17, columns_per_word=6, **GRIDS),
 }  # fmt: skip
 ODD = CONFIGS["odd"]
+COMPACT = CoreConfig(lanes=8, weight_bits=9, potential_bits=20, current_bits=13, leak_shift_bits=0, max_layers=3,
+                     max_connections=4, max_channels=77, potential_words=9, synapse_words=21, current_words=8,
+                     image_banks=2, classes=6, compact=1, input_queue=0)  # fmt: skip
 WRITE_CYCLES, READ_CYCLES = 1, _READ_CYCLES + 1
 """Cycles from the access to its acknowledgement."""
 MEMORIES = ("layers", "connections", "synapses", "currents", "rows", "columns", "channels", "lanes")
@@ -31,13 +45,13 @@ def memories_of(config):
 class Bus:
     """Accesses a `Control`; `cycles` is how long the last access took, `strobes` when `start` and `abort` came.
 
-    `words` are the memory words written so far: (memory, index, word).
+    `words` are the memory words written so far: (memory, index, word); `enables` are those of the last.
     """
 
     def __init__(self, ctx, dut):
         self.ctx, self.dut = ctx, dut
         self.cycles, self.strobes = 0, {}
-        self.words = []
+        self.words, self.enables = [], 0
 
     def set(self, **values):
         put(self.ctx, self.dut, **values)
@@ -64,6 +78,7 @@ class Bus:
             enable, address, value = writes[3 * n : 3 * n + 3]
             if enable:
                 self.words.append((name, address, value))
+                self.enables = enable
         return ack, data, start, abort
 
     async def access(self, address, value=None, *, release=True):

@@ -31,7 +31,7 @@ def says(monkeypatch):
     given: list[tuple] = []
 
     def put(*lines):
-        def simulate(placement, inputs, program, *, cache, said):
+        def simulate(placement, inputs, program, *, cache, said, progress):
             given.append((placement, inputs, cache))
             for line in lines:
                 said(line)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from control_bus import CONFIGS, MEMORIES, ODD, READ_CYCLES, memories_of, on_bus
+from control_bus import COMPACT, CONFIGS, MEMORIES, ODD, READ_CYCLES, memories_of, on_bus
 from gateware import at, put, word_at
 from hillock.hw.config import REGION_SHIFT
 from hillock.hw.control import _READ_CYCLES
@@ -49,6 +49,48 @@ def test_slices_make_words(config, seed):
         assert await bus.errors() == set()
 
     on_bus(test, config)
+
+
+def test_a_compact_core_writes_slice_by_slice(seed):
+    """Each in the cycle of its acknowledgement, by its own enable; in order, as anywhere."""
+    rng = random.Random(seed)
+
+    async def test(bus):
+        for name in memories_of(COMPACT):
+            words, bits = memory_shape(name, COMPACT)
+            for index in {0, words - 1, rng.randrange(words)}:
+                for part in range(slices(bits)):
+                    value = rng.getrandbits(BUS_BITS)
+                    await bus.access(word_at(name, index, part, COMPACT), value)
+                    ((written, at_index, word),) = bus.words
+                    assert (written, at_index, bus.enables) == (name, index, 1 << part)
+                    low = part * BUS_BITS
+                    wide = min(bits - low, BUS_BITS)
+                    assert word >> low & (1 << wide) - 1 == value & (1 << wide) - 1
+                    await bus.cycle()
+                    assert len(bus.words) == 1
+                    bus.words.clear()
+        assert await bus.errors() == set()
+        await bus.access(word_at("currents", 3, 0, COMPACT), 1)
+        bus.words.clear()
+        await bus.access(word_at("currents", 3, 2, COMPACT), 1)
+        await bus.cycle()
+        assert await bus.errors() == {"slice_order"}
+        assert bus.words == []
+
+    on_bus(test, COMPACT)
+
+
+def test_registers_that_a_compact_core_has_no_use_for_read_as_0():
+    async def test(bus):
+        for name, read in (("timesteps", 0xFF), ("delay", 0xFF), ("outputs", 0), ("input_channels", 0)):
+            await bus.access(at(name), 0xFFFF)
+            assert await bus.access(at(name)) == read
+        await bus.access(at("decision_mode"), 3)
+        assert await bus.access(at("decision_mode")) == 2
+        assert await bus.errors() == set()
+
+    on_bus(test, COMPACT)
 
 
 @pytest.mark.parametrize(

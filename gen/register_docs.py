@@ -173,8 +173,9 @@ slices does. Memories that the core was generated without are left out.
 4. Registers: {", ".join(f"`{entry.name}`" for entry in REGISTERS if entry.access == Access.RW)}.
 5. Read `error`: it must be 0.
 
-The slices of a memory word are written lowest first; the word takes effect with its last slice. Slice `s` of word `i`
-of the synapses is at `{synapses:#x} + (i << {part} | s)`: word 5 is written at {example}.
+The slices of a memory word are written lowest first; the word takes effect with its last slice. (In a
+[compact core](contract.md#what-a-compact-core-leaves-out) it does so slice by slice.) Slice `s` of word `i` of the
+synapses is at `{synapses:#x} + (i << {part} | s)`: word 5 is written at {example}.
 
 Before the first load the memories and registers hold what the core was generated with. An inference with `layers` or
 `timesteps` 0 does not end; `control.abort` ends it.

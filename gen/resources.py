@@ -106,7 +106,7 @@ def _memories(config: CoreConfig) -> list[tuple[int, int, bool, bool]]:
         (config.max_layers, descriptor_layout(config).size, True, True),
         (config.max_connections, connection_layout(config).size, True, True),
         (config.input_queue - 1, token_layout(config).size, True, True),
-        (config.classes, 16, False, True),
+        (config.classes, config.timestep_bits, True, False),
     ]
     for _ in range(2):
         shallow = config.queue_words <= 16

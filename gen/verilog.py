@@ -15,7 +15,8 @@ from hillock.hw.synapse_memory import HUGE
 __all__ = ["accelerator_verilog", "core_verilog", "without_contents"]
 
 _CONTENTS = re.compile(
-    rf'(\(\* ram_style = "{HUGE}" \*\)\s*reg \[\d+:0\] (\S+) \[\d+:0\];)\s*initial begin\s(?:\s*\2\[\d+\] = \S+;)+\s*end\b'
+    rf'(\(\* ram_style = "{HUGE}" \*\)\s*reg \[\d+:0\] (\S+) \[\d+:0\];)'
+    r"\s*initial begin\s(?:\s*\2\[\d+\] = \S+;)+\s*end\b"
 )
 
 

@@ -306,7 +306,7 @@ ERRORS = (
 )
 
 
-_COMPACT_WIDTHS = {"timesteps": 8, "delay": 8, "outputs": 0, "by_potential": 0, "is_static": 0, "input_channels": 0}
+_COMPACT_WIDTHS = {"timesteps": 8, "delay": 8, "outputs": 0, "by_potential": 0, "is_static": 0}
 """Fields of registers that are narrower in a compact core, or of which it has no use."""
 
 
@@ -324,6 +324,8 @@ def field_width(field: Field, config: CoreConfig) -> int:
     """Bits of `field` in a core of this configuration."""
     if config.compact and field.name in _COMPACT_WIDTHS:
         return _COMPACT_WIDTHS[field.name]
+    if not config.input_queue and field.name == "input_channels":
+        return 0  # no events come that could be beyond them
     if isinstance(field.width, int):
         return field.width
 

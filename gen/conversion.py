@@ -17,6 +17,7 @@ from .float_file import save_float, stored
 from .float_network import FloatNetwork
 from .quantization_report import QuantizationReport
 from .quantize import quantize
+from .torch_convert import MaxPooling
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,6 +36,7 @@ class Settings:
     input_shape: tuple[int, ...]
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    max_pooling: MaxPooling = "refuse"
     method: Literal["percentile", "balance"] = "percentile"
     percentile: float | None = None
     images: int = 1000
@@ -82,7 +84,8 @@ def convert_module(
         f"percentile must not be given where thresholds are balanced, and is {settings.percentile}",
     )
     problems.raise_any()
-    trained = stored(from_torch(module, settings.input_shape, name=name, mean=settings.mean, std=settings.std))
+    how: dict[str, Any] = {key: getattr(settings, key) for key in ("mean", "std", "max_pooling")}
+    trained = stored(from_torch(module, settings.input_shape, name=name, **how))
     output = trained.layers[-1].shape
     problems.require(
         not output.flat or output.channels == dataset.classes,

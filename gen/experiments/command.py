@@ -21,6 +21,9 @@ def experiment(
     timesteps: Annotated[int | None, typer.Option(help="T: 255 if not given.")] = None,
     percentile: Annotated[float | None, typer.Option(help="Of positive activations; the model's if not given.")] = None,
     search_images: Annotated[int, typer.Option(min=1, help="Training images of the layer-wise search.")] = 100,
+    search_timesteps: Annotated[
+        int, typer.Option(min=1, max=255, help="Timesteps of the search: the fewer, the more the first ones matter.")
+    ] = 255,
     bits: Annotated[str, typer.Option(help="Weight bits that `bits` compares.")] = "4,6,8,12",
     criterion: Annotated[str, typer.Option(help="What `board` runs a network until.")] = "t99.5",
     board: Annotated[str, typer.Option(help="The board of `board`.")] = "ulx3s-85f",
@@ -46,6 +49,7 @@ def experiment(
     problems.raise_any()
     options = Options(
         search_images=search_images,
+        search_timesteps=search_timesteps,
         bits=_numbers("--bits", bits),
         criterion=criterion,
         board=board,
@@ -62,6 +66,7 @@ def experiment(
         "--timesteps": timesteps,
         "--percentile": percentile,
         "--search-images": search_images if search_images != Options.search_images else None,
+        "--search-timesteps": search_timesteps if search_timesteps != Options.search_timesteps else None,
     }
     of_one: dict[str, dict[str, object]] = {
         "bits": {"--bits": bits},

@@ -125,6 +125,8 @@ def test_a_search_is_made_once(setting, options, monkeypatch):
     assert told == [len(setting.network.layers)]
     with pytest.raises(TypeError):
         search(setting, dataclasses.replace(options, search_images=11))
+    with pytest.raises(TypeError):
+        search(setting, dataclasses.replace(options, search_timesteps=7))
 
 
 def test_latency_is_when_the_accuracy_is_first_good_enough(setting, options, records):

@@ -88,17 +88,14 @@ def _tables(record: Record) -> list[TextTable]:
         TextTable("Synaptic operations per image until then", ["preload", *head, "all T"], operations),
     ]
     best = {criterion: best_global(preloads, criterion) for criterion in criteria}
-    rows = [
-        [
-            criterion,
-            name or "-",
-            change(preloads[name]["first_at"][criterion] if name else None, before["first_at"][criterion]),
-            change(preloads[LAYER_WISE]["first_at"][criterion], before["first_at"][criterion]),
-            change(preloads[LAYER_WISE]["sop"][criterion], before["sop"][criterion]),
-        ]
-        for criterion, name in best.items()
-    ]
-    head = ["criterion", "best global preload", "timesteps", "layer-wise: timesteps", "layer-wise: operations"]
+    rows = []
+    for criterion, name in best.items():
+        row = [criterion, name or "-"]
+        for one in (preloads[name] if name else None, preloads[LAYER_WISE]):
+            row += [change(one[key][criterion] if one else None, before[key][criterion]) for key in ("first_at", "sop")]
+        rows.append(row)
+    head = ["criterion", "best global preload", "timesteps", "operations"]
+    head += ["layer-wise: timesteps", "layer-wise: operations"]
     return [*tables, TextTable("Against no preload", head, rows)]
 
 

@@ -81,6 +81,9 @@ def convert(
         print(json.dumps(result.report.as_dict(), indent=2))
     else:
         Console().print(result.report.table())
+        if result.lift:
+            text = f"outputs raised by {result.lift:.3g}, all alike, since no rate is below 0: decisions are the same"
+            Console().print(text, highlight=False, soft_wrap=True)
         Console().print(f"written: {out}", highlight=False, soft_wrap=True)
 
 

@@ -15,7 +15,8 @@ __all__ = ["experiment"]
 def experiment(
     model: Annotated[str, typer.Argument(help="A trained network: the name of one in models/, or a folder.")],
     kinds: Annotated[
-        list[str] | None, typer.Argument(help="latency, cost, delay, rates, bits, restored, board; all that suit.")
+        list[str] | None,
+        typer.Argument(help="latency, cost, delay, unseen, rates, bits, restored, board; all that suit."),
     ] = None,
     images: Annotated[int | None, typer.Option(help="The first so many test images; as many as in model.json.")] = None,
     timesteps: Annotated[int | None, typer.Option(help="T: 255 if not given.")] = None,
@@ -58,8 +59,7 @@ def experiment(
     )
     setting = open_setting(model, images=images, timesteps=timesteps, percentile=percentile)
     for kind in kinds or ():
-        what = "tells classes apart" if setting.decides else "gives back an image"
-        problems.require(known[kind].suits(setting), f"{kind!r} is not for {model!r}, which {what}")
+        problems.require(known[kind].suits(setting), f"{kind!r} is not for {model!r} so: it needs {known[kind].needs}")
     problems.raise_any()
     given: dict[str, object] = {
         "--images": images,

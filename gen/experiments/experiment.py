@@ -64,8 +64,8 @@ class TextTable:
 class Experiment:
     """One of the experiments: `name`, and `title` and `text` of its section in the page of a model.
 
-    `suits` says for which settings there is something to measure. `figures` gives the content of files by name, and
-    what each shows, for those who do not see it.
+    `suits` says for which settings there is something to measure, and `needs` says it in words. `figures` gives the
+    content of files by name, and what each shows, for those who do not see it.
     """
 
     name: str
@@ -75,3 +75,4 @@ class Experiment:
     measure: Callable[[Setting, Options, Step], Record]
     tables: Callable[[Record], list[TextTable]]
     figures: Callable[[Record], Mapping[str, tuple[bytes, str]]]
+    needs: str = "a trained network"

@@ -81,9 +81,10 @@ def train_model(
         images = dataset.test_images[: recipe.test_images].astype(np.int64)
         measured = bars.add_task(f"measuring {name}: images", total=len(images))
         result = run_batch(network, images, lambda done: bars.advance(measured, done), product=byte_product())
-    record = {"command": command, "recipe": asdict(recipe), "torch": str(torch.__version__)}
+    record: dict[str, Any] = {"command": command, "recipe": asdict(recipe), "torch": str(torch.__version__)}
     record |= _scores(dataset, recipe, trained, network, result) | {"quantization": report.as_dict()}
-    record |= {"lift": lift} if lift else {}
+    if lift:
+        record["lift"] = lift
     _write(Path(folder) / name, network, trained, record)
     checkpoint.unlink(missing_ok=True)
     return TrainedModel(network, trained, report, record)

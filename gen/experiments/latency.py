@@ -117,7 +117,8 @@ def _figures(record: Record) -> dict[str, tuple[bytes, str]]:
         top = factor * record["float_accuracy"]
         levels["float network"] = top
         first, y = (0.0, 100.0), "accuracy (%)"
-        second = (top - 4.0, top + 0.5)
+        highest = max(max(values) for _, values in near.values())  # an integer network may do better than its float one
+        second = (top - 4.0, max(top, highest) + 0.5)
         panels = [
             Panel(title="Accuracy against timestep", x="timestep", y=y, lines=near, limits=first),
             Panel(

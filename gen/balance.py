@@ -29,7 +29,7 @@ def balance_thresholds(network: FloatNetwork, images: ImageArray, timesteps: int
 
     Weights stay, but where connections of one layer come from layers of different activation per spike: those of the
     second and later ones are then brought to the unit of the first. Biases are brought to it too. The `activation` of a
-    layer is its threshold times that of its first source.
+    layer is its threshold times that of its first source. A layer that is the largest of others keeps their unit.
 
     Raises `HillockError` for images of another size, no timesteps, and a layer that never has a positive input.
     """
@@ -47,7 +47,14 @@ def balance_thresholds(network: FloatNetwork, images: ImageArray, timesteps: int
             shape=layer.shape,
             connections=tuple(scaled(part, units[part.source] / unit) for part in layer.connections),
             biases=layer.biases / unit,
+            activation=unit,
+            largest=layer.largest,
         )
+        if layer.largest:
+            fired = [np.packbits(received > 0, axis=1) for received in _received(balanced, trains, shapes)]
+            shapes[layer.name], units[layer.name], trains[layer.name] = layer.shape, unit, np.array(fired)
+            layers.append(balanced)
+            continue
         threshold = max(float(received.max()) for received in _received(balanced, trains, shapes))
         if threshold <= 0:
             raise HillockError(

@@ -15,8 +15,10 @@ from .convert import DEFAULT_PERCENTILE, from_torch, normalise
 from .datasets import Dataset
 from .float_file import save_float, stored
 from .float_network import FloatNetwork
+from .lift import lifted
 from .quantization_report import QuantizationReport
 from .quantize import quantize
+from .torch_convert import MaxPooling
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,6 +37,7 @@ class Settings:
     input_shape: tuple[int, ...]
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    max_pooling: MaxPooling = "refuse"
     method: Literal["percentile", "balance"] = "percentile"
     percentile: float | None = None
     images: int = 1000
@@ -47,13 +50,17 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class ConvertedModel:
-    """What a conversion gave. The accuracy is in the report; where nothing is decided there is none."""
+    """What a conversion gave, and by how much outputs were `lifted`.
+
+    The accuracy is in the report; where nothing is decided there is none.
+    """
 
     network: Network
     float_network: FloatNetwork
     report: QuantizationReport
     settings: Settings
     dataset: Dataset
+    lift: float
 
 
 def convert_module(
@@ -82,7 +89,8 @@ def convert_module(
         f"percentile must not be given where thresholds are balanced, and is {settings.percentile}",
     )
     problems.raise_any()
-    trained = stored(from_torch(module, settings.input_shape, name=name, mean=settings.mean, std=settings.std))
+    how: dict[str, Any] = {key: getattr(settings, key) for key in ("mean", "std", "max_pooling")}
+    trained = from_torch(module, settings.input_shape, name=name, **how)
     output = trained.layers[-1].shape
     problems.require(
         not output.flat or output.channels == dataset.classes,
@@ -90,6 +98,8 @@ def convert_module(
     )
     problems.raise_any()
     calibration = dataset.train_images[: settings.images]
+    trained, lift = lifted(trained, calibration) if output.flat else (trained, 0.0)
+    trained = stored(trained)
     if settings.method == "balance":
         spiking = balance_thresholds(trained, calibration, settings.timesteps)
     else:
@@ -107,7 +117,7 @@ def convert_module(
     if output.flat:
         images, labels = dataset.test_images[:test_images], dataset.test_labels[:test_images]
         report = report.measured(trained, network, images, labels, lambda done: progress(done, len(images)))
-    return ConvertedModel(network, trained, report, settings, dataset)
+    return ConvertedModel(network, trained, report, settings, dataset, lift)
 
 
 def write_conversion(model: ConvertedModel, folder: Path, source: dict[str, Any]) -> None:
@@ -125,6 +135,7 @@ def write_conversion(model: ConvertedModel, folder: Path, source: dict[str, Any]
         "settings": asdict(model.settings),
         "data": data,
         "float": before,
+        "lift": model.lift,
         "integer": {"digest": model.network.digest(), "timesteps": model.network.timesteps} | after,
         "quantization": report,
     }

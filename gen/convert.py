@@ -34,7 +34,8 @@ class SpikingLayer:
     """Integrate-and-fire neurons, soft reset, with float parameters.
 
     The weights of the `connections` and `biases` ([channels], or [neurons] by address), the current of every timestep,
-    are in the unit of `threshold`; `activation` is the ReLU activation that one spike per timestep stands for.
+    are in the unit of `threshold`; `activation` is the ReLU activation that one spike per timestep stands for. A layer
+    that is `largest` has no memory: it fires where any neuron does in a window of its one connection, a `max_window`.
     """
 
     name: str
@@ -43,6 +44,7 @@ class SpikingLayer:
     biases: FloatArray
     threshold: float = 1.0
     activation: float = 1.0
+    largest: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +74,8 @@ def normalise(
     clipped to one spike per timestep, and all others gain resolution (Rueckauer et al. 2017). Where rates are not
     clipped, time-averaged potentials are the ReLU network's.
 
+    The m of a layer that is the largest of others is theirs: its spikes are.
+
     `output_activation` is the m of the last layer where its rates are to be read in a unit of their own.
 
     Raises `HillockError` for a percentile outside 0..100, images of another size, and a layer that is never active.
@@ -96,6 +100,8 @@ def normalise(
         scale = float(np.percentile(positive, percentile))
         if output_activation is not None and layer is network.layers[-1]:
             scale = output_activation
+        if layer.largest:
+            scale = scales[layer.connections[0].source]
         scales[layer.name] = scale
         layers.append(
             SpikingLayer(
@@ -104,6 +110,7 @@ def normalise(
                 connections=tuple(scaled(part, scales[part.source] / scale) for part in layer.connections),
                 biases=layer.biases / scale,
                 activation=scale,
+                largest=layer.largest,
             )
         )
     return SpikingNetwork(network.name, network.input, tuple(layers))

@@ -26,6 +26,9 @@ def convert(
     weights: Annotated[Path | None, typer.Option(help="Its state_dict, as torch.save wrote it.")] = None,
     mean: Annotated[str, typer.Option(help="What is taken off the pixels of 0..1: a number, or one a channel.")] = "0",
     std: Annotated[str, typer.Option(help="What they are then divided by, likewise.")] = "1",
+    max_pooling: Annotated[
+        Literal["refuse", "or"], typer.Option(help="The OR of spikes is right for activations of 0 and 1 only.")
+    ] = "refuse",
     method: Annotated[
         Literal["percentile", "balance"], typer.Option(help="Normalise activations, or balance thresholds.")
     ] = "percentile",
@@ -52,6 +55,7 @@ def convert(
         input_shape=_sizes("--input-shape", input_shape),
         mean=_numbers("--mean", mean),
         std=_numbers("--std", std),
+        max_pooling=max_pooling,
         method=method,
         percentile=percentile,
         images=images or _IMAGES[method],
@@ -77,6 +81,9 @@ def convert(
         print(json.dumps(result.report.as_dict(), indent=2))
     else:
         Console().print(result.report.table())
+        if result.lift:
+            text = f"outputs raised by {result.lift:.3g}, all alike, since no rate is below 0: decisions are the same"
+            Console().print(text, highlight=False, soft_wrap=True)
         Console().print(f"written: {out}", highlight=False, soft_wrap=True)
 
 

@@ -55,7 +55,8 @@ def save_float(network: FloatNetwork, path: str | Path) -> None:
             about = {"source": connection.source, "pool": connection.pool, "kind": synapses.kind}
             connections.append(about | synapses.geometry)
         shape = _sizes(layer.shape)
-        layers.append({"name": layer.name, "shape": shape, "rectified": layer.rectified, "connections": connections})
+        kind = {"rectified": layer.rectified} | ({"largest": True} if layer.largest else {})
+        layers.append({"name": layer.name, "shape": shape, **kind, "connections": connections})
     head = {"format": _FORMAT, "version": _VERSION, "name": network.name, "input": _sizes(network.input)}
     text = json.dumps(head | {"layers": layers}, indent=1) + "\n"
     write_archive(Path(path), {_HEAD: text.encode()} | members)
@@ -100,6 +101,7 @@ def _layer(record: dict[str, Any], members: dict[str, bytes]) -> FloatLayer:
         connections=tuple(connections),
         biases=array("biases"),
         rectified=record["rectified"],
+        largest=record.get("largest", False),
     )
 
 

@@ -38,7 +38,8 @@ class FloatLayer:
     """a = max(0, the sum of what the connections bring + biases); without the max where not `rectified`.
 
     The connections are those of the integer network, with float weights: a pool is a sum, so an average has its
-    division in the weights. `biases` [channels], or [neurons] by address where they differ from place to place.
+    division in the weights. `biases` [channels], or [neurons] by address where they differ from place to place. A layer
+    that is `largest` has instead the largest value in each window of its one connection, a `max_window`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class FloatLayer:
     connections: tuple[Connection, ...]
     biases: FloatArray
     rectified: bool = True
+    largest: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "biases", frozen(self.biases))
@@ -82,7 +84,8 @@ class FloatNetwork:
         for layer in self.layers:
             total = np.zeros((len(images), layer.shape.height, layer.shape.width, layer.shape.channels))
             for connection in layer.connections:
-                bring(connection, values[connection.source], shapes[connection.source], total)
+                join = bring_largest if layer.largest else bring
+                join(connection, values[connection.source], shapes[connection.source], total)
             result = (total + bias_grid(layer.biases, layer.shape)).reshape(len(images), -1)
             values[layer.name] = np.maximum(result, 0) if layer.rectified else result
             shapes[layer.name] = layer.shape
@@ -124,7 +127,21 @@ def _check(layer: FloatLayer, before: dict[str, Shape], problems: Problems) -> N
             f"{connection.pool[0]}x{connection.pool[1]}",
         ):
             connection.synapses.check(pooled(source, connection.pool), layer.shape, what, problems)
+    problems.require(
+        not layer.largest or _is_max_window(layer),
+        f"{about}the largest value is that of a window: of one depthwise convolution without padding, its weights 1, "
+        f"and no biases",
+    )
     problems.require(finite, f"{about}every weight and bias must be finite: the training diverged")
+
+
+def _is_max_window(layer: FloatLayer) -> bool:
+    connection, channels = layer.connections[0], layer.shape.channels
+    synapses = connection.synapses
+    if not isinstance(synapses, Convolution) or synapses.weights.shape[2:] != (1, channels):
+        return False
+    plain = len(layer.connections) == 1 and connection.pool == (1, 1) and synapses.padding == (0, 0)
+    return plain and bool((synapses.weights == 1).all()) and not layer.biases.any()
 
 
 def bias_grid(biases: FloatArray, shape: Shape) -> FloatArray:
@@ -137,6 +154,14 @@ def bias_grid(biases: FloatArray, shape: Shape) -> FloatArray:
 def bring(connection: Connection, values: FloatArray, source: Shape, total: FloatArray) -> None:
     """Add to `total` [images, rows, columns, channels] what a connection makes of `values` [images, neurons]."""
     _add(connection.synapses, _pool(values, source, connection.pool), total)
+
+
+def bring_largest(connection: Connection, values: FloatArray, source: Shape, total: FloatArray) -> None:
+    """As `bring`, for a `max_window` and values that are not below 0: the largest of each window."""
+    assert isinstance(connection.synapses, Convolution)
+    grid = values.reshape(-1, source.height, source.width, source.channels)
+    for window, _ in _taps(connection.synapses, grid, total.shape[1:3]):
+        np.maximum(total, window, out=total)
 
 
 def _pool(values: FloatArray, shape: Shape, pool: Pair) -> FloatArray:

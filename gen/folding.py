@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hillock.hw.problems import Problems
-from hillock.sim.elements import identity
+from hillock.sim.elements import identity, max_window
 from hillock.sim.network import INPUT, Connection, Convolution, Dense, Pair, Shape, Synapses, TransposedConvolution
 
 from .float_network import ENCODER, FloatArray, FloatLayer, bring
-from .module_steps import Add, Flatten, Linear, Norm, Output, Pool, Relu, Step, Windowed
+from .module_steps import Add, Flatten, Linear, MaxPool, Norm, Output, Pool, Relu, Step, Windowed
 
 __all__ = ["Folding", "Signal"]
 
@@ -101,6 +101,8 @@ class Folding:
                 return self._normed(step, value, what)
             case Pool():
                 return self._pooled(step, value, what.size)
+            case MaxPool():
+                return self._max_pooled(step, value, what)
             case Windowed() | Linear():
                 return self._weighted(step, value, what)
             case Output():
@@ -113,9 +115,7 @@ class Folding:
         total = self._opened(step, value)
         if total is None:
             return None
-        taken = {INPUT, ENCODER, *(layer.name for layer in self.layers)}
-        names = [total.path, *(f"{total.path}_{number}" for number in range(2, len(taken) + 2))]
-        name = next(name for name in names if name not in taken)
+        name = self._name(total.path)
         biases = np.broadcast_to(total.biases, (total.shape.height, total.shape.width, total.shape.channels))
         by_channel = biases[0, 0]
         same = np.abs(biases - by_channel).max() <= 1e-14 * np.abs(biases).max()  # but for the order of additions
@@ -129,6 +129,12 @@ class Folding:
             )
         )
         return Signal.of(name, total.shape, total.flat)
+
+    def _name(self, path: str) -> str:
+        """Of a new layer: the path, with a number behind it where that is taken."""
+        taken = {INPUT, ENCODER, *(layer.name for layer in self.layers)}
+        names = [path, *(f"{path}_{number}" for number in range(2, len(taken) + 2))]
+        return next(name for name in names if name not in taken)
 
     def _opened(self, step: Step, value: Signal | Sum) -> Sum | None:
         """A signal as the sum that an identity brings; a sum as it is."""
@@ -193,6 +199,22 @@ class Folding:
         scaled = value.times(np.ones(shape.channels) / (size[0] * size[1]))
         connections = tuple(replace(part, pool=_product(part.pool, size)) for part in scaled)
         return replace(value, shape=shape, connections=connections, biases=biases)
+
+    def _max_pooled(self, step: Step, value: Signal | Sum, what: MaxPool) -> Signal | None:
+        """A layer of its own: a window has no weights that could go into the layer behind it."""
+        rule = "it must take what a ReLU gives, as it is: put it right behind the ReLU"
+        if not isinstance(value, Signal):
+            self._require(step, False, rule)
+            return None
+        if not self._require(step, value.positive and _bare(value, value.source), rule):
+            return None
+        window = max_window(value.shape.channels, what.size, what.stride)
+        shape, name = _grid(window, value.shape), self._name(step.path)
+        part = Connection(value.source, window)
+        self.layers.append(
+            FloatLayer(name=name, shape=shape, connections=(part,), biases=np.zeros(shape.channels), largest=True)
+        )
+        return Signal.of(name, shape, flat=False)
 
     def _weighted(self, step: Step, value: Signal | Sum, what: Windowed | Linear) -> Sum | None:
         if isinstance(value, Sum):

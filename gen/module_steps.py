@@ -6,7 +6,7 @@ from hillock.sim.network import Convolution, Pair, TransposedConvolution
 
 from .float_network import FloatArray
 
-__all__ = ["Add", "Flatten", "Linear", "Norm", "Output", "Pool", "Relu", "Same", "Step", "What", "Windowed"]
+__all__ = ["Add", "Flatten", "Linear", "MaxPool", "Norm", "Output", "Pool", "Relu", "Same", "Step", "What", "Windowed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,14 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class MaxPool:
+    """The largest value in windows of `size` rows and columns, `stride` apart; what fills no window is dropped."""
+
+    size: Pair
+    stride: Pair
+
+
+@dataclass(frozen=True)
 class Flatten:
     """All values of an image in one axis, in torch's order: channels, rows, columns."""
 
@@ -65,7 +73,7 @@ class Output:
     """What the module gives back."""
 
 
-What = Output | Windowed | Linear | Norm | Relu | Pool | Flatten | Add | Same
+What = Output | Windowed | Linear | Norm | Relu | Pool | MaxPool | Flatten | Add | Same
 
 
 @dataclass(frozen=True)

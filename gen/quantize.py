@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from hillock.hw.problems import Problems
 from hillock.sim.bounds import PIXEL_MAX, may_saturate, potential_bounds
-from hillock.sim.network import INPUT, Connection, Decision, Dense, IntArray, Layer, Network, Shape
+from hillock.sim.elements import max_pool
+from hillock.sim.network import INPUT, Connection, Convolution, Decision, Dense, IntArray, Layer, Network, Shape
 from hillock.sim.network_rules import MAX_TIMESTEPS
 
 from .convert import SpikingLayer, SpikingNetwork
@@ -173,6 +174,8 @@ def _quantize_layer(
     layer: SpikingLayer, weight_bits: int, fraction_bits: int, preload: float, percentile: float
 ) -> tuple[Layer, dict[str, Any]]:
     """The integer layer, and what `LayerReport` says of it without the bounds."""
+    if layer.largest:
+        return _quantize_largest(layer, fraction_bits)
     largest = (1 << (weight_bits - 1)) - 1
     original = _weights(layer)
     scale = float(np.percentile(np.abs(original), percentile)) / largest
@@ -208,6 +211,34 @@ def _quantize_layer(
         "threshold_float": layer.threshold,
         "threshold": threshold,
         "threshold_error": threshold * unit / layer.threshold - 1,
+        "preload": quantized.preload,
+    }
+
+
+def _quantize_largest(layer: SpikingLayer, fraction_bits: int) -> tuple[Layer, dict[str, Any]]:
+    """As `_quantize_layer`, for a layer whose weights are 1 and stay so."""
+    (connection,) = layer.connections
+    window, shape = connection.synapses, layer.shape
+    assert isinstance(window, Convolution)
+    covered = [
+        (places - 1) * stride + size
+        for places, stride, size in zip((shape.height, shape.width), window.stride, window.kernel, strict=True)
+    ]
+    quantized = max_pool(
+        layer.name,
+        ENCODER if connection.source == INPUT else connection.source,
+        Shape(shape.channels, *covered),
+        window.kernel,
+        fraction_bits=fraction_bits,
+        stride=window.stride,
+    )
+    return quantized, {
+        "name": layer.name,
+        "activation": layer.activation,
+        "scale": 1.0,
+        "weights": window.weights.size,
+        "threshold_float": 1.0,
+        "threshold": quantized.threshold,
         "preload": quantized.preload,
     }
 

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from .folding import Folding, Signal
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["from_torch"]
+__all__ = ["MaxPooling", "from_torch"]
+
+MaxPooling = Literal["refuse", "or"]
 
 _CHECKED = 8
 """Random images on which the result is held against the module."""
@@ -31,6 +33,7 @@ def from_torch(
     name: str = "network",
     mean: Sequence[float] | float = 0.0,
     std: Sequence[float] | float = 1.0,
+    max_pooling: MaxPooling = "refuse",
 ) -> FloatNetwork:
     """The float network that computes what `module` computes in evaluation mode.
 
@@ -43,6 +46,8 @@ def from_torch(
     ----------
     input_shape : (channels, rows, columns), or (values,) for a module that takes flat images
     mean, std : one number, or one for each channel, on the scale of 0..1
+    max_pooling : what to do with max pooling; "or" makes layers of it that fire where any neuron of a window does. The
+        float network has the largest value there, so that the OR is right for activations of 0 and one other value
 
     Raises `HillockError` for all that cannot be converted, together; and if the outputs of the two are not equal on
     random images, so that what is returned is known to be right.
@@ -67,7 +72,7 @@ def from_torch(
     problems.require((spread > 0).all(), f"std must be above 0, not {spread.tolist()}")
     problems.raise_any()
     original = copy.deepcopy(module).eval().double().cpu()
-    first, steps = trace_module(original, sizes, problems)
+    first, steps = trace_module(original, sizes, problems, max_pooling=max_pooling == "or")
     image = Signal(
         INPUT,
         Shape(*sizes),

@@ -9,9 +9,11 @@ ACCEPTED = (
 
 # The first of these beginnings that a name has, in small letters and without underscores, says what to do.
 _WAYS_OUT = {
+    ("maxpool2dwithindices", "adaptivemaxpool2dwithindices"): "ask for the largest values alone: no return_indices",
     ("maxpool", "adaptivemaxpool", "fractionalmaxpool"): (
-        "rates do not tell which input is the strongest: train with average pooling or with strides (where a network "
-        "is trained to fire, and not converted, its layers can be pooled by hillock.sim.elements.max_pool)"
+        "rates do not tell which input is the strongest: train with average pooling or with strides; or ask for the OR "
+        "of the spikes (max_pooling='or', --max-pooling or), which is the largest of values that are 0 or 1, and more "
+        "than the largest of rates"
     ),
     ("softmax", "logsoftmax"): "leave it out: it does not change which output is the highest",
     (

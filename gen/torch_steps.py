@@ -15,20 +15,25 @@ from torch.nn import functional
 from hillock.sim.network import Convolution, Pair, TransposedConvolution
 
 from .float_network import FloatArray
-from .module_steps import Add, Flatten, Linear, Norm, Pool, Relu, Same, Step, What, Windowed
+from .module_steps import Add, Flatten, Linear, MaxPool, Norm, Pool, Relu, Same, Step, What, Windowed
 from .torch_calls import Call
 from .torch_refusals import ACCEPTED, way_out
 
 __all__ = ["step_of"]
 
 
-def step_of(call: Call) -> Step:
-    """The step that a call is, without `what` where it is refused; why, goes to the problems of the call."""
+def step_of(call: Call, max_pooling: bool) -> Step:
+    """The step that a call is, without `what` where it is refused; why, goes to the problems of the call.
+
+    Max pooling is refused too, unless `max_pooling` says that it was asked for.
+    """
     node = call.node
     if call.module is not None:
         make = next((make for kind, make in _MODULES.items() if isinstance(call.module, kind)), None)
     else:
         make = (_METHODS if node.op == "call_method" else _FUNCTIONS).get(node.target)
+    if make in (_max_pool, _adaptive_max_pool) and not max_pooling:
+        make = None
     what = make(call) if make else None
     call.require(make, f"it has no counterpart: {way_out(call.name) or ACCEPTED}")
     sources = tuple(source.name for source in node.all_input_nodes if "plain" not in source.meta)
@@ -136,6 +141,35 @@ def _adaptive_pool(call: Call) -> Pool | None:
     return Pool((before[0] // after[0], before[1] // after[1]))
 
 
+def _max_pool(call: Call) -> MaxPool | None:
+    given = call.arguments("kernel_size", "stride", "padding", "dilation")
+    kernel = _pair(given["kernel_size"])
+    stride, padding, dilation = _pair(given["stride"] or kernel), _pair(given["padding"] or 0), given["dilation"] or 1
+    if not (_values_only(call) and _grid(call)):
+        return None
+    windows = tuple(
+        (size - cell) // step + 1 for size, cell, step in zip(call.source_shape[2:], kernel, stride, strict=True)
+    )
+    good = [
+        call.require(padding == (0, 0), f"its padding must be 0, not {padding}"),
+        call.require(_pair(dilation) == (1, 1), f"its dilation must be 1, not {_pair(dilation)}"),
+    ]
+    if all(good):
+        good.append(
+            call.require(call.shape[2:] == windows, "it must drop what fills no window: set ceil_mode to False")
+        )
+    return MaxPool(kernel, stride) if all(good) else None
+
+
+def _adaptive_max_pool(call: Call) -> MaxPool | None:
+    cells = _adaptive_pool(call) if _values_only(call) else None
+    return None if cells is None else MaxPool(cells.size, cells.size)
+
+
+def _values_only(call: Call) -> bool:
+    return call.require(call.shape, "ask for the largest values alone: no return_indices")
+
+
 def _mean(call: Call) -> Pool | None:
     axes = call.arguments("dim", "keepdim")["dim"]
     given = axes if isinstance(axes, Sequence) else (axes,)
@@ -204,6 +238,8 @@ _MODULES: _Makers = {
     nn.ReLU: _relu,
     nn.AvgPool2d: _average_pool,
     nn.AdaptiveAvgPool2d: _adaptive_pool,
+    nn.MaxPool2d: _max_pool,
+    nn.AdaptiveMaxPool2d: _adaptive_max_pool,
     nn.Flatten: _flatten,
     (nn.Dropout, nn.Dropout2d, nn.Identity): _same,
 }
@@ -211,6 +247,8 @@ _FUNCTIONS: _Makers = {
     **dict.fromkeys((functional.relu, functional.relu_, torch.relu, torch.relu_), _relu),
     functional.avg_pool2d: _average_pool,
     functional.adaptive_avg_pool2d: _adaptive_pool,
+    functional.max_pool2d: _max_pool,
+    functional.adaptive_max_pool2d: _adaptive_max_pool,
     torch.mean: _mean,
     **dict.fromkeys((torch.flatten, torch.reshape, torch.squeeze), _flatten),
     **dict.fromkeys((operator.add, operator.iadd, torch.add), _add),

@@ -22,10 +22,14 @@ __all__ = ["trace_module"]
 _BATCH = 3
 
 
-def trace_module(module: nn.Module, image_shape: tuple[int, ...], problems: Problems) -> tuple[str, list[Step]]:
+def trace_module(
+    module: nn.Module, image_shape: tuple[int, ...], problems: Problems, *, max_pooling: bool
+) -> tuple[str, list[Step]]:
     """(name of the input, steps in the order in which they run, the output last) of `module` in evaluation mode.
 
-    It takes images [images, *image_shape]. What cannot be converted goes to `problems`, and is a step without `what`.
+    It takes images [images, *image_shape]. Max pooling is converted where `max_pooling` says so. What cannot be
+    converted goes to `problems`, and is a step without `what`.
+
     Raises `HillockError` where there is nothing to go on with: `forward` cannot be followed, or fails on such images.
     """
     tracer = fx.Tracer()
@@ -58,7 +62,7 @@ def trace_module(module: nn.Module, image_shape: tuple[int, ...], problems: Prob
     if not isinstance(output, fx.Node) or "plain" in output.meta:
         raise HillockError(f"{problems.subject}: `forward` must return one tensor, not {output}")
     steps = [
-        step_of(Call(module, node, problems))
+        step_of(Call(module, node, problems), max_pooling)
         for node in graph.nodes
         if node.op.startswith("call_") and "plain" not in node.meta
     ]

@@ -21,14 +21,15 @@ from hillock.sim.network import Decision, Network
 from .byte_product import byte_product
 from .convert import normalise
 from .datasets import Dataset, load_dataset
-from .float_file import save_float
+from .float_file import save_float, stored
 from .float_network import FloatArray, FloatNetwork
+from .lift import lifted
 from .quantization_report import QuantizationReport
 from .quantize import quantize
 from .recipes import RECIPES, Recipe
 from .training import import_torch, train_float
 
-__all__ = ["RECIPES", "TrainedModel", "convert", "train_model"]
+__all__ = ["RECIPES", "TrainedModel", "convert", "ready", "train_model"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,15 +76,26 @@ def train_model(
     with Progress(*columns, disable=not progress) as bars:
         epochs = bars.add_task(f"training {name}: epochs", total=recipe.epochs)
         trained = train_float(dataset, recipe, name, lambda done: bars.advance(epochs, done), checkpoint)
+        trained, lift = ready(trained, dataset, recipe)
         network, report = convert(trained, dataset, recipe)
         images = dataset.test_images[: recipe.test_images].astype(np.int64)
         measured = bars.add_task(f"measuring {name}: images", total=len(images))
         result = run_batch(network, images, lambda done: bars.advance(measured, done), product=byte_product())
-    record = {"command": command, "recipe": asdict(recipe), "torch": str(torch.__version__)}
+    record: dict[str, Any] = {"command": command, "recipe": asdict(recipe), "torch": str(torch.__version__)}
     record |= _scores(dataset, recipe, trained, network, result) | {"quantization": report.as_dict()}
+    if lift:
+        record["lift"] = lift
     _write(Path(folder) / name, network, trained, record)
     checkpoint.unlink(missing_ok=True)
     return TrainedModel(network, trained, report, record)
+
+
+def ready(trained: FloatNetwork, dataset: Dataset, recipe: Recipe) -> tuple[FloatNetwork, float]:
+    """What is converted and written, and by how much the outputs of a classifier were lifted for it."""
+    if recipe.goal != "class":
+        return trained, 0.0
+    raised, lift = lifted(trained, dataset.train_images[: recipe.conversion.images])
+    return stored(raised), lift
 
 
 def convert(trained: FloatNetwork, dataset: Dataset, recipe: Recipe) -> tuple[Network, QuantizationReport]:

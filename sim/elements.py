@@ -9,12 +9,17 @@ import numpy as np
 from .layer import Connection, Layer, ResetMode
 from .synapses import Convolution, Pair, Shape
 
-__all__ = ["add", "and_", "iand", "identity", "max_pool", "relay"]
+__all__ = ["add", "and_", "iand", "identity", "max_pool", "max_window", "relay"]
 
 
 def identity(channels: int, weight: int = 1) -> Convolution:
     """Each neuron to the one at the same place, with the same weight: a shortcut between grids of equal shape."""
     return Convolution(np.full((1, 1, 1, channels), weight), groups=channels)
+
+
+def max_window(channels: int, kernel: Pair, stride: Pair) -> Convolution:
+    """The synapses of `max_pool`: each window of a channel to one neuron of that channel, with weights of 1."""
+    return Convolution(np.ones((*kernel, 1, channels), np.int64), stride=stride, groups=channels)
 
 
 def max_pool(
@@ -26,7 +31,7 @@ def max_pool(
     """
     stride = stride or kernel
     rows, columns = (shape.height - kernel[0]) // stride[0] + 1, (shape.width - kernel[1]) // stride[1] + 1
-    window = Convolution(np.ones((*kernel, 1, shape.channels), np.int64), stride=stride, groups=shape.channels)
+    window = max_window(shape.channels, kernel, stride)
     return _memoryless(name, Shape(shape.channels, rows, columns), (Connection(source, window),), 1 << fraction_bits)
 
 

@@ -159,7 +159,9 @@ def build(verilog: str, configs: CoreConfig | Sequence[CoreConfig], folder: Path
     if program.exists():
         return Harness(program)
     place.mkdir(parents=True, exist_ok=True)
-    (place / "accelerator.v").write_text(verilog)
+    # Registers that take both edges make one evaluation of a cycle, where a clock that rises and falls needs two. For
+    # waves it stays the clock that people know.
+    (place / "accelerator.v").write_text(verilog if waves else verilog.replace("@(posedge clk)", "@(edge clk)"))
     (place / "cores.h").write_text(header)
     with tempfile.TemporaryDirectory(dir=place) as scratch:
         command = [

@@ -78,4 +78,5 @@ EXPERIMENT = Experiment(
     measure,
     _tables,
     _figures,
+    needs="a network that tells classes apart",
 )

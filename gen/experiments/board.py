@@ -120,4 +120,5 @@ EXPERIMENT = Experiment(
     measure,
     _tables,
     lambda record: {},
+    needs="a network that tells classes apart",
 )

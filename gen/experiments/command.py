@@ -15,12 +15,16 @@ __all__ = ["experiment"]
 def experiment(
     model: Annotated[str, typer.Argument(help="A trained network: the name of one in models/, or a folder.")],
     kinds: Annotated[
-        list[str] | None, typer.Argument(help="latency, cost, delay, rates, bits, restored, board; all that suit.")
+        list[str] | None,
+        typer.Argument(help="latency, cost, delay, unseen, rates, bits, restored, board; all that suit."),
     ] = None,
     images: Annotated[int | None, typer.Option(help="The first so many test images; as many as in model.json.")] = None,
     timesteps: Annotated[int | None, typer.Option(help="T: 255 if not given.")] = None,
     percentile: Annotated[float | None, typer.Option(help="Of positive activations; the model's if not given.")] = None,
     search_images: Annotated[int, typer.Option(min=1, help="Training images of the layer-wise search.")] = 100,
+    search_timesteps: Annotated[
+        int, typer.Option(min=1, max=255, help="Timesteps of the search: the fewer, the more the first ones matter.")
+    ] = 255,
     bits: Annotated[str, typer.Option(help="Weight bits that `bits` compares.")] = "4,6,8,12",
     criterion: Annotated[str, typer.Option(help="What `board` runs a network until.")] = "t99.5",
     board: Annotated[str, typer.Option(help="The board of `board`.")] = "ulx3s-85f",
@@ -46,6 +50,7 @@ def experiment(
     problems.raise_any()
     options = Options(
         search_images=search_images,
+        search_timesteps=search_timesteps,
         bits=_numbers("--bits", bits),
         criterion=criterion,
         board=board,
@@ -54,14 +59,14 @@ def experiment(
     )
     setting = open_setting(model, images=images, timesteps=timesteps, percentile=percentile)
     for kind in kinds or ():
-        what = "tells classes apart" if setting.decides else "gives back an image"
-        problems.require(known[kind].suits(setting), f"{kind!r} is not for {model!r}, which {what}")
+        problems.require(known[kind].suits(setting), f"{kind!r} is not for {model!r} so: it needs {known[kind].needs}")
     problems.raise_any()
     given: dict[str, object] = {
         "--images": images,
         "--timesteps": timesteps,
         "--percentile": percentile,
         "--search-images": search_images if search_images != Options.search_images else None,
+        "--search-timesteps": search_timesteps if search_timesteps != Options.search_timesteps else None,
     }
     of_one: dict[str, dict[str, object]] = {
         "bits": {"--bits": bits},

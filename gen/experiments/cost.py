@@ -8,7 +8,7 @@ from hillock.gen.words import rough
 from .experiment import Experiment, Options, Record, TextTable
 from .lines import Panel, draw
 from .preloads import search
-from .setting import TIMESTEPS, Setting
+from .setting import Setting
 
 __all__ = ["EXPERIMENT", "measure"]
 
@@ -22,7 +22,7 @@ def measure(setting: Setting, options: Options, step: Step) -> Record:
     paper = whole["algorithm_1"]
     return {
         "search_images": options.search_images,
-        "search_timesteps": TIMESTEPS,
+        "search_timesteps": options.search_timesteps,
         "costs": whole["costs"],
         "algorithm_1": {"fractions": whole["fractions"]} | _counted(paper),
         "bracketing": {"fractions": fast["fractions"], "single_minimum": fast["single_minimum"]}

@@ -120,6 +120,7 @@ def _figures(record: Record) -> dict[str, tuple[bytes, str]]:
     preloads = record["preloads"]
     shown = list(preloads["0.0"]["score_at"])
     best = factor * max(record["wanted"].values())
+    scores = [score for one in preloads.values() for t in shown for score in one["score_at"][t] if score is not None]
     panels = [
         Panel(
             title=f"At timestep {t}",
@@ -132,7 +133,7 @@ def _figures(record: Record) -> dict[str, tuple[bytes, str]]:
                 )
                 for name, one in preloads.items()
             },
-            limits=(best - 5, best + 0.5) if accuracy else None,
+            limits=(best - 5, max(best, factor * max(scores)) + 0.5) if accuracy else None,
             logarithmic=not accuracy,
         )
         for t in shown

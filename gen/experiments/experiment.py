@@ -10,7 +10,7 @@ from rich.table import Table
 
 from hillock.gen.simulate import Step
 
-from .setting import Setting
+from .setting import TIMESTEPS, Setting
 
 __all__ = ["Experiment", "Options", "Record", "TextTable"]
 
@@ -21,11 +21,13 @@ Record = dict[str, Any]
 class Options:
     """What the experiments can be told, beside the setting.
 
-    `search_images` training images serve the layer-wise search; `bits` are the weight bits that are compared. On the
-    `board`, a network runs on `lanes` (at least, at most) until `criterion`, for `streamed` images. `cache` keeps runs.
+    `search_images` training images serve the layer-wise search, each for `search_timesteps`; `bits` are the weight bits
+    that are compared. On the `board`, a network runs on `lanes` (at least, at most) until `criterion`, for `streamed`
+    images. `cache` keeps runs.
     """
 
     search_images: int = 100
+    search_timesteps: int = TIMESTEPS
     bits: Sequence[int] = (4, 6, 8, 12)
     criterion: str = "t99.5"
     board: str = "ulx3s-85f"
@@ -62,8 +64,8 @@ class TextTable:
 class Experiment:
     """One of the experiments: `name`, and `title` and `text` of its section in the page of a model.
 
-    `suits` says for which settings there is something to measure. `figures` gives the content of files by name, and
-    what each shows, for those who do not see it.
+    `suits` says for which settings there is something to measure, and `needs` says it in words. `figures` gives the
+    content of files by name, and what each shows, for those who do not see it.
     """
 
     name: str
@@ -73,3 +75,4 @@ class Experiment:
     measure: Callable[[Setting, Options, Step], Record]
     tables: Callable[[Record], list[TextTable]]
     figures: Callable[[Record], Mapping[str, tuple[bytes, str]]]
+    needs: str = "a trained network"

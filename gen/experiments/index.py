@@ -33,6 +33,7 @@ def index_of(folder: Path) -> TextTable:
         "layer-wise",
         "layer-wise and delay",
         "operations",
+        "best global",
         "layer-wise",
         "and delay",
     )
@@ -56,6 +57,7 @@ def _row(model: str, criterion: str, preloads: dict[str, Any], delay: dict[str, 
         at(wise["first_at"][criterion]),
         at(late["first_at"], f", D = {late['delay']}") if late else "-",
         "-" if spent is None else brief(spent),
+        change(preloads[best]["sop"][criterion] if best else None, spent),
         change(wise["sop"][criterion], spent),
         change(late["sop"] if late else None, spent),
     ]

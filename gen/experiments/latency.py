@@ -88,17 +88,14 @@ def _tables(record: Record) -> list[TextTable]:
         TextTable("Synaptic operations per image until then", ["preload", *head, "all T"], operations),
     ]
     best = {criterion: best_global(preloads, criterion) for criterion in criteria}
-    rows = [
-        [
-            criterion,
-            name or "-",
-            change(preloads[name]["first_at"][criterion] if name else None, before["first_at"][criterion]),
-            change(preloads[LAYER_WISE]["first_at"][criterion], before["first_at"][criterion]),
-            change(preloads[LAYER_WISE]["sop"][criterion], before["sop"][criterion]),
-        ]
-        for criterion, name in best.items()
-    ]
-    head = ["criterion", "best global preload", "timesteps", "layer-wise: timesteps", "layer-wise: operations"]
+    rows = []
+    for criterion, name in best.items():
+        row = [criterion, name or "-"]
+        for one in (preloads[name] if name else None, preloads[LAYER_WISE]):
+            row += [change(one[key][criterion] if one else None, before[key][criterion]) for key in ("first_at", "sop")]
+        rows.append(row)
+    head = ["criterion", "best global preload", "timesteps", "operations"]
+    head += ["layer-wise: timesteps", "layer-wise: operations"]
     return [*tables, TextTable("Against no preload", head, rows)]
 
 
@@ -120,7 +117,8 @@ def _figures(record: Record) -> dict[str, tuple[bytes, str]]:
         top = factor * record["float_accuracy"]
         levels["float network"] = top
         first, y = (0.0, 100.0), "accuracy (%)"
-        second = (top - 4.0, top + 0.5)
+        highest = max(max(values) for _, values in near.values())  # an integer network may do better than its float one
+        second = (top - 4.0, max(top, highest) + 0.5)
         panels = [
             Panel(title="Accuracy against timestep", x="timestep", y=y, lines=near, limits=first),
             Panel(

@@ -40,13 +40,15 @@ def search(
     method: Method = "bracketing",
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
-    """The layer-wise search on the first training images, over `TIMESTEPS`; from a file where it was made before.
+    """The layer-wise search on the first training images, as `options` say; from a file where it was made before.
 
     By name: the `fractions` of the layers, the `costs` that were looked at as [preload, cost] by layer, whether they
     have a `single_minimum`, the `work` of the method and that of the paper's `algorithm_1`.
     """
     some = setting.dataset.train_images[: options.search_images]
-    key = f"{_FORMAT} {setting.network.digest()} {method}".encode() + some.tobytes()
+    timesteps = options.search_timesteps
+    over = f" {timesteps}" if timesteps != TIMESTEPS else ""
+    key = f"{_FORMAT} {setting.network.digest()} {method}{over}".encode() + some.tobytes()
     path = options.cache / "searches" / f"{hashlib.sha256(key).hexdigest()[:16]}.json"
     try:
         found: dict[str, Any] = json.loads(path.read_text())
@@ -58,7 +60,7 @@ def search(
         setting.network,
         setting.reference,
         np.asarray(some),
-        timesteps=TIMESTEPS,
+        timesteps=timesteps,
         method=method,
         product=byte_product(),
         progress=lambda curve: progress(1),

@@ -92,4 +92,5 @@ EXPERIMENT = Experiment(
     measure,
     _tables,
     _figures,
+    needs="a network that gives back an image",
 )

@@ -37,6 +37,8 @@ class Net(nn.Module):
 
 
 made = Net()
+low = Net()
+nn.init.constant_(low.head[2].bias, -9.0)
 number = 3
 
 
@@ -198,6 +200,16 @@ def test_the_command_prints_a_table(run, model, tmp_path):
     assert "accuracy on 445 images: " in printed
     assert f"written: {tmp_path / 'out'}" in printed
     assert "445/445" in err
+
+
+def test_the_command_says_what_it_raised(run, model, tmp_path):
+    arguments = ["--calibrate", "digits", "--input-shape", "1,8,8", "--images", 20, "--test-images", 5]
+    code, printed, _ = run("convert", f"{model}:low", *arguments, "--out", tmp_path / "out")
+    assert code == 0
+    lift = json.loads((tmp_path / "out" / "model.json").read_text())["lift"]
+    assert lift > 1
+    text = f"outputs raised by {lift:.3g}, all alike, since no rate is below 0: decisions are the same"
+    assert text in printed
 
 
 @pytest.mark.parametrize(

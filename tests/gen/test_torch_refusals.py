@@ -21,9 +21,9 @@ def refusal(module, sizes: tuple[int, ...] = (2, 8, 8), **more) -> str:
 
 
 MAX = (
-    "it has no counterpart: rates do not tell which input is the strongest: train with average pooling or with strides "
-    "(where a network is trained to fire, and not converted, its layers can be pooled by "
-    "hillock.sim.elements.max_pool)"
+    "it has no counterpart: rates do not tell which input is the strongest: train with average pooling or with strides"
+    "; or ask for the OR of the spikes (max_pooling='or', --max-pooling or), which is the largest of values that are 0 "
+    "or 1, and more than the largest of rates"
 )
 RELU_ONLY = "it has no counterpart: the rate of a neuron is a ReLU: train with nn.ReLU"
 BEHIND_FLATTEN = "it must come behind a flatten, not take values of shape (2, 8, 8)"

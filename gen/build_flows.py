@@ -11,7 +11,19 @@ from typing import Any
 from .boards import Board
 from .yowasp import ECPPACK, GOWIN_PACK, ICEPACK, NEXTPNR_ECP5, NEXTPNR_GOWIN, NEXTPNR_ICE40, YOSYS, Tool
 
-__all__ = ["ICE40_ADDER", "MARGIN", "REPORT", "SPLITTER", "TOP", "Flow", "Step", "flow_of", "synthesized", "used"]
+__all__ = [
+    "ICE40_ADDER",
+    "MARGIN",
+    "PLACED",
+    "REPORT",
+    "SPLITTER",
+    "TOP",
+    "Flow",
+    "Step",
+    "flow_of",
+    "synthesized",
+    "used",
+]
 
 TOP = "top"
 """Name of the module, and of the files."""
@@ -24,6 +36,9 @@ MARGIN = 1.12
 
 REPORT = "placement.json"
 """What nextpnr reports."""
+
+PLACED = "placed.json"
+"""The netlist with a place for every cell; of an ECP5, `hillock swap` reads it."""
 
 SPLITTER = Tool("copies of cells that drive many", "hillock", "split_file", inside="gen.build_fanout")
 """Ours."""
@@ -110,11 +125,12 @@ def _open_flow(
     *,
     constraints: tuple[str, str],
     synthesis: Sequence[str],
-    place: tuple[Tool, Sequence[str], str],
+    place: tuple[Tool, Sequence[str], Sequence[str]],
     pack: tuple[Tool, Sequence[str], str],
     splits: bool = False,
 ) -> Flow:
-    """Yosys, nextpnr and a packer: (file, text), lines for Yosys, and twice (tool, arguments, what it writes).
+    """Yosys, nextpnr and a packer: (file, text), lines for Yosys, (tool, arguments, what it writes beside the report, first
+    what the packer reads), and (tool, arguments, the bitstream).
 
     Where it `splits`, what drives many cells is copied in between, see `build_fanout`.
     """
@@ -139,10 +155,10 @@ def _open_flow(
             placer,
             (*board.nextpnr, *nextpnr),
             (netlist, constraints[0]),
-            (placed, REPORT),
+            (*placed, REPORT),
             "nextpnr.log",
         ),
-        Step(f"bitstream ({packer.name})", packer, tuple(packing), (placed,), (made,), f"{packer.name}.log"),
+        Step(f"bitstream ({packer.name})", packer, tuple(packing), (placed[0],), (made,), f"{packer.name}.log"),
     )
     lines = ["#!/bin/sh", "set -e", *(step.command for step in steps), ""]
     files = dict([constraints, ("synthesis.ys", script), ("build.sh", "\n".join(lines))])
@@ -155,12 +171,12 @@ def _ecp5(board: Board, clock: float, seed: int) -> Flow:
         for pin, (site, standard) in _pins(board)
     )
     frequency = clock * MARGIN
-    options = ("--lpf", f"{TOP}.lpf", "--textcfg", f"{TOP}.config", *_placing(frequency, seed))
+    options = ("--lpf", f"{TOP}.lpf", "--textcfg", f"{TOP}.config", "--write", PLACED, *_placing(frequency, seed))
     return _open_flow(
         board,
         constraints=(f"{TOP}.lpf", lpf),
         synthesis=(_for_abc(frequency), f"synth_ecp5 -nowidelut -top {TOP} -json {TOP}.json"),
-        place=(NEXTPNR_ECP5, options, f"{TOP}.config"),
+        place=(NEXTPNR_ECP5, options, (f"{TOP}.config", PLACED)),
         pack=(ECPPACK, (*board.pack, "--compress", f"{TOP}.config", f"{TOP}.bit"), f"{TOP}.bit"),
         splits=True,
     )
@@ -178,7 +194,7 @@ def _ice40(board: Board, clock: float, seed: int) -> Flow:
             *_adders_of_multipliers(board),
             f"synth_ice40 -device u -spram -no-rw-check -top {TOP} -json {TOP}.json",
         ),
-        place=(NEXTPNR_ICE40, options, f"{TOP}.asc"),
+        place=(NEXTPNR_ICE40, options, (f"{TOP}.asc",)),
         pack=(ICEPACK, (*board.pack, f"{TOP}.asc", f"{TOP}.bin"), f"{TOP}.bin"),
     )
 
@@ -197,13 +213,13 @@ def _gowin(board: Board, clock: float, seed: int) -> Flow:
     cst = "".join(
         f'IO_LOC "{pin}" {site};\nIO_PORT "{pin}" IO_TYPE={standard};\n' for pin, (site, standard) in _pins(board)
     )
-    options = ("--vopt", f"cst={TOP}.cst", "--write", "placed.json", *_placing(clock * MARGIN, seed))
+    options = ("--vopt", f"cst={TOP}.cst", "--write", PLACED, *_placing(clock * MARGIN, seed))
     return _open_flow(
         board,
         constraints=(f"{TOP}.cst", cst),
         synthesis=(f"synth_gowin -top {TOP} -json {TOP}.json",),
-        place=(NEXTPNR_GOWIN, options, "placed.json"),
-        pack=(GOWIN_PACK, (*board.pack, "-o", f"{TOP}.fs", "placed.json"), f"{TOP}.fs"),
+        place=(NEXTPNR_GOWIN, options, (PLACED,)),
+        pack=(GOWIN_PACK, (*board.pack, "-o", f"{TOP}.fs", PLACED), f"{TOP}.fs"),
     )
 
 
@@ -275,7 +291,7 @@ _CELLS: dict[str, dict[str, dict[str, int]]] = {
 }
 """How much of what a board has a cell of Yosys takes, at least."""
 
-_PLACED = {
+_PLACED_NAMES = {
     "ecp5": {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram": "DP16KD", "dsp": "MULT18X18D"},
     "ice40": {"lut": "ICESTORM_LC", "bram": "ICESTORM_RAM", "dsp": "ICESTORM_DSP", "spram": "ICESTORM_SPRAM"},
     "gowin": {"lut": "LUT4", "ff": "DFF", "bram": "BSRAM", "dsp": "MULT18X18"},
@@ -300,6 +316,6 @@ def synthesized(stat: dict[str, Any], family: str) -> dict[str, int]:
 def used(report: dict[str, Any], stat: dict[str, Any], family: str) -> dict[str, int]:
     """What it takes when it is placed, from the report of nextpnr; what that does not count, as Yosys does."""
     placed = report["utilization"]
-    names = _PLACED[family]
+    names = _PLACED_NAMES[family]
     counted = synthesized(stat, family)
     return {name: placed.get(names[name], {}).get("used", 0) if name in names else counted[name] for name in counted}

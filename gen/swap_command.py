@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["swap"]
 
-_PLACED = "placed.json"
 _STEPS = 4
 
 
@@ -53,7 +52,7 @@ def _swap(build: Path, network: "Network", into: Path, progress: "Progress") -> 
     """Do it; returns what is said of it."""
     from hillock.sim.archive import write_file
 
-    from .build_flows import TOP, flow_of
+    from .build_flows import PLACED, TOP, flow_of
     from .build_placement import placement_on
     from .build_steps import digest_of
     from .manifest import write_images
@@ -69,7 +68,7 @@ def _swap(build: Path, network: "Network", into: Path, progress: "Progress") -> 
     into.mkdir(parents=True, exist_ok=True)
     with progress.step(3, _STEPS, "memories (Yosys)"):
         config = swapped(
-            text["config"], old=text["v"], new=new, netlist=build / f"{TOP}.json", placed=build / _PLACED, folder=into
+            text["config"], old=text["v"], new=new, netlist=build / f"{TOP}.json", placed=build / PLACED, folder=into
         )
     write_file(into / f"{TOP}.config", config.encode())
     pack = flow_of(target, clock=target.clock, seed=1).steps[-1]

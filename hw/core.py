@@ -27,6 +27,7 @@ from .readout import Readout
 from .registers import BUS_BITS, CONNECTION_RECORD, LANE_ENTRY, LAYER_RECORD, TABLE_ENTRY, Record, field_width, region
 from .replay import Replay
 from .sequencer import Sequencer
+from .skid import Skid
 from .spike_queue import SpikeQueue, lane_entry_layout
 from .walker import Walker
 
@@ -140,7 +141,7 @@ class Core(wiring.Component):
             self._elaborate_input(m, forget)
         else:
             m.d.comb += [self.inputs.ready.eq(1), control.illegal_input.eq(self.inputs.valid)]
-        self._elaborate_walks(m, aborts)
+        self._elaborate_walks(m, forget)
         m.d.comb += [
             array.forget.eq(aborts),
             sequencer.image.eq(image),
@@ -243,17 +244,30 @@ class Core(wiring.Component):
             & (given.column < control.input_grid_columns)
             & (given.row < control.input_grid_rows)
         )
+        tokens = stream.Signature(token_layout(config)).create()
         m.d.comb += [
             self.inputs.ready.eq(queue.w_rdy),
             queue.w_data.eq(given),
             queue.w_en.eq(self.inputs.valid & legal & ~image),
             control.illegal_input.eq(self.inputs.valid & self.inputs.ready & (~legal | image)),
-            sequencer.inputs.payload.eq(queue.r_data),
-            sequencer.inputs.valid.eq(queue.r_rdy),
-            queue.r_en.eq(sequencer.inputs.ready),
+            tokens.payload.eq(queue.r_data),
+            tokens.valid.eq(queue.r_rdy),
+            queue.r_en.eq(tokens.ready),
         ]
+        self._offer(m, "input_skid", forget, tokens, sequencer.inputs)
 
-    def _elaborate_walks(self, m: Module, aborts: Signal) -> None:
+    def _offer(
+        self, m: Module, name: str, forget: ResetInserter, given: stream.Interface, taken: stream.Interface
+    ) -> None:
+        """Tokens for the sequencer. Whether it takes them is known late, and a queue wants to know early."""
+        if self._config.compact:
+            wiring.connect(m, given, taken)
+            return
+        m.submodules[name] = skid = forget(Skid(token_layout(self._config)))
+        wiring.connect(m, given, skid.given)
+        wiring.connect(m, skid.taken, taken)
+
+    def _elaborate_walks(self, m: Module, forget: ResetInserter) -> None:
         """From tokens to walks, to spikes, and back to tokens."""
         sequencer, decoder, walker, array = self.sequencer, self.decoder, self.walker, self.array
         wiring.connect(m, sequencer.tokens, decoder.tokens)
@@ -286,11 +300,11 @@ class Core(wiring.Component):
             output_queue.reserve.eq(sequencer.output_reserve),
             sequencer.output_free.eq(output_queue.free),
         ]
-        wiring.connect(m, next_queue.tokens, sequencer.spikes)
+        self._offer(m, "next_skid", forget, next_queue.tokens, sequencer.spikes)
         wiring.connect(m, output_queue.tokens, wiring.flipped(self.spikes))
         if self.replay is not None:
             replay = self.replay
-            m.submodules.replay = ResetInserter(aborts)(replay)
+            m.submodules.replay = forget(replay)
             m.d.comb += [
                 replay.word.eq(array.spikes),
                 replay.valid.eq(array.spikes_valid & array.to_replay),

@@ -89,7 +89,7 @@ class Link(wiring.Component):
         constants: dict[str, int],
         compact: bool = False,
     ):
-        self._sizes, self._constants = sizes, constants
+        self._sizes, self._constants, self._compact = sizes, constants, compact
         depth = 1 << sizes.input_depth_log2 if sizes.input_depth_log2 else 0
         self._queue = fifo.SyncFIFOBuffered(width=input_bits, depth=depth)
         kept = {"outputs": (sizes.output_depth_log2, 1, output_bits)}
@@ -129,15 +129,30 @@ class Link(wiring.Component):
             outputs.items.payload.as_value().eq(self.spikes.payload),
             outputs.items.valid.eq(self.spikes.valid),
             self.spikes.ready.eq(outputs.items.ready),
-            decisions.items.payload[0].eq(self.decision.payload),
-            decisions.items.payload[1].eq(cycle),
-            decisions.items.valid.eq(self.decision.valid),
-            self.decision.ready.eq(decisions.items.ready),
             outputs.index.eq(bus.adr),
             decisions.index.eq(bus.adr),
             outputs.taken_value.eq(bus.dat_w),
             decisions.taken_value.eq(bus.dat_w),
         ]
+
+        # A decision is stamped as it leaves the core. What says that it does comes late in the cycle: a register.
+        decided, stamped, waits = decisions.items, Signal(decisions.items.payload.shape()), Signal()
+        if self._compact:
+            m.d.comb += [
+                stamped[0].eq(self.decision.payload),
+                stamped[1].eq(cycle),
+                waits.eq(self.decision.valid),
+                self.decision.ready.eq(decided.ready),
+            ]
+        else:
+            m.d.comb += self.decision.ready.eq(~waits)
+            with m.If(waits):
+                m.d.sync += waits.eq(~decided.ready)
+            with m.Else():
+                m.d.sync += [waits.eq(self.decision.valid), stamped[0].eq(self.decision.payload), stamped[1].eq(cycle)]
+            with m.If(restart):
+                m.d.sync += waits.eq(0)
+        m.d.comb += [decided.payload.eq(stamped), decided.valid.eq(waits)]
 
         # What a block RAM gives comes too late for the checks at the input of a core.
         m.d.comb += takes_next.eq(self.inputs.ready | ~self.inputs.valid)

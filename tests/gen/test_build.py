@@ -34,7 +34,7 @@ PLACED = {
 
 WRITES = {
     "Yosys": ["top.json", "cells.json"],
-    "nextpnr-ecp5": ["top.config", "placement.json"],
+    "nextpnr-ecp5": ["top.config", "placed.json", "placement.json"],
     "ecppack": ["top.bit"],
     "nextpnr-himbaechel-gowin": ["placed.json", "placement.json"],
     "gowin_pack": ["top.fs"],

@@ -189,9 +189,15 @@ class Control(wiring.Component):
         with m.If(self.started):
             m.d.sync += [self._active_bank.eq(self._bank), self.image_offset.eq(Mux(self._bank, self.image_words, 0))]
 
-        read_value = Signal(BUS_BITS)
-        with m.If(exists & ((number == region("registers").number) | ~self.busy)):
-            self._elaborate_read(m, number, part, error, read_value)
+        # A read has time: what it chooses from goes by registers, but where that would cost more than it gains.
+        read_value, readable = Signal(BUS_BITS), Signal()
+        chosen = {"number": number, "index": self.index, "part": part}
+        if not config.compact:
+            chosen = {name: Signal.like(value, name=f"{name}_read") for name, value in chosen.items()}
+            m.d.sync += [chosen["number"].eq(number), chosen["index"].eq(self.index), chosen["part"].eq(part)]
+        m.d.comb += readable.eq(exists & ((chosen["number"] == region("registers").number) | ~self.busy))
+        with m.If(readable):
+            self._elaborate_read(m, **chosen, error=error, read_value=read_value)
 
         slice_stb = Signal()
         self._elaborate_slice_write(m, slice_stb, number, part, last_part, error)
@@ -245,12 +251,14 @@ class Control(wiring.Component):
         is_image = (number == region("currents").number) & (index >> 1 < self.image_words)
         return is_image & (second != self._active_bank) & ~self._pending
 
-    def _elaborate_read(self, m: Module, number: Value, part: Value, error: Value, read_value: Value) -> None:
+    def _elaborate_read(
+        self, m: Module, *, number: Value, index: Value, part: Value, error: Value, read_value: Value
+    ) -> None:
         """`read_value`: what the address holds."""
         values = self._register_values(error)
         with m.Switch(number):
             with m.Case(region("registers").number):
-                with m.Switch(self.index):
+                with m.Switch(index):
                     for entry in REGISTERS:
                         with m.Case(entry.offset):
                             for field, value in zip(entry.fields, values[entry.name], strict=True):
@@ -298,19 +306,24 @@ class Control(wiring.Component):
     def _elaborate_slice_write(
         self, m: Module, slice_stb: Value, number: Value, part: Value, last_part: Value, error: Value
     ) -> None:
-        """Shift the slices of one word in; the last one writes it, in the cycle after the acknowledgement.
+        """Shift the slices of one word in; the last one writes it, two cycles after the acknowledgement.
 
         In a compact core each slice is written by itself, in the cycle of its acknowledgement.
         """
-        staged = Signal(self._staged_bits, reset_less=True)
+        staged, given = Signal(self._staged_bits, reset_less=True), Signal(BUS_BITS, reset_less=True)
+        takes = Signal()
         depth = max(memory_shape(name, self._config)[0] for name in _LOADABLE)
         here = Cat(self.index[: ceil_log2(max(2, depth))], number)  # no more of the index, since the word exists
         next_part, staged_for, in_order = Signal.like(part), Signal(len(here), reset_less=True), Signal()
         m.d.sync += in_order.eq((part == 0) | ((part == next_part) & (staged_for == here)))
         with m.If(slice_stb & in_order):
-            m.d.sync += [staged.eq(Cat(staged[BUS_BITS:], self.bus.dat_w)), next_part.eq(part + 1), staged_for.eq(here)]
+            m.d.sync += [next_part.eq(part + 1), staged_for.eq(here)]
         with m.If(slice_stb & ~in_order):
             m.d.sync += error.slice_order.eq(1)
+        # Found out late, and all of a wide word depends on it: the slice is shifted in a cycle later.
+        m.d.sync += [given.eq(self.bus.dat_w), takes.eq(slice_stb & in_order)]
+        with m.If(takes):
+            m.d.sync += staged.eq(Cat(staged[BUS_BITS:], given))
         for name in _LOADABLE:
             word, width = getattr(self, f"write_{name}"), memory_shape(name, self._config)[1]
             written = slice_stb & in_order & (number == region(name).number)
@@ -322,4 +335,5 @@ class Control(wiring.Component):
                 ]
             else:
                 m.d.comb += [word.addr.eq(staged_for), word.data.eq(staged[-slices(width) * BUS_BITS :])]
-                m.d.sync += word.en.eq(written & last_part)
+                ends = Signal(name=f"ends_{name}")
+                m.d.sync += [ends.eq(written & last_part), word.en.eq(ends)]

@@ -259,7 +259,7 @@ class Core(wiring.Component):
     def _offer(
         self, m: Module, name: str, forget: ResetInserter, given: stream.Interface, taken: stream.Interface
     ) -> None:
-        """Tokens for the sequencer. Whether it takes them is known late, and a queue wants to know early."""
+        """Tokens out of a queue. Whether they are taken is known late, and a queue wants to know early."""
         if self._config.compact:
             wiring.connect(m, given, taken)
             return
@@ -282,6 +282,8 @@ class Core(wiring.Component):
             walker.connection.eq(sequencer.connection),
             walker.pass_kind.eq(sequencer.pass_kind),
             walker.one_word_pass.eq(sequencer.one_word_pass),
+            walker.one_row_pass.eq(sequencer.one_row_pass),
+            walker.one_column_pass.eq(sequencer.one_column_pass),
             walker.one_word_tap.eq(sequencer.one_word_tap),
             sequencer.pass_done.eq(walker.done),
             array.operation.eq(walker.operation),
@@ -301,7 +303,7 @@ class Core(wiring.Component):
             sequencer.output_free.eq(output_queue.free),
         ]
         self._offer(m, "next_skid", forget, next_queue.tokens, sequencer.spikes)
-        wiring.connect(m, output_queue.tokens, wiring.flipped(self.spikes))
+        self._offer(m, "output_skid", forget, output_queue.tokens, wiring.flipped(self.spikes))
         if self.replay is not None:
             replay = self.replay
             m.submodules.replay = forget(replay)

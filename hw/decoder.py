@@ -78,6 +78,8 @@ class Decoder(wiring.Component):
             request.synapse_offset.eq(token.channel),
             request.rows.eq(1),
             request.columns.eq(1),
+            request.one_row.eq(1),
+            request.one_column.eq(1),
         ]
         return m
 
@@ -110,11 +112,12 @@ class Decoder(wiring.Component):
             channel = entries["channels"]
             potential = self.potential_base + Mux(connection.by_channel, channel.potential, 0)
             synapse = Mux(connection.by_channel, channel.synapse, token2.channel)
+        nothing = (row.count == 0) | (column.count == 0)
         with m.If(moves3):
             m.d.sync += [
                 self.requests.valid.eq(valid2),
                 request.marker.eq(token2.marker),
-                request.nothing.eq((row.count == 0) | (column.count == 0)),
+                request.nothing.eq(nothing),
                 request.payload.eq(token2.payload),
                 request.potential.eq(row.potential + column.potential),
                 request.potential_offset.eq(potential),
@@ -122,6 +125,8 @@ class Decoder(wiring.Component):
                 request.synapse_offset.eq(connection.synapse_base + synapse),
                 request.rows.eq(row.count),
                 request.columns.eq(column.count),
+                request.one_row.eq((row.count == 1) | nothing),
+                request.one_column.eq((column.count == 1) | nothing),
             ]
 
     def _table(self, m: Module, name: str, base: Value, index: Value, moves1: Value, moves2: Value) -> data.View:

@@ -73,7 +73,8 @@ def spike_word_layout(config: CoreConfig) -> data.StructLayout:
 def request_layout(config: CoreConfig) -> data.StructLayout:
     """A walk that may begin: the two parts of the first potential word and synapse word, and its extent.
 
-    `marker`: a fire pass instead. `nothing`: an event that reaches no neuron.
+    `marker`: a fire pass instead. `nothing`: an event that reaches no neuron. `one_row`, `one_column`: the walk has no
+    second, or `nothing`.
     """
     potential, synapse = range(max(2, config.potential_words)), range(max(2, config.synapse_words))
     return data.StructLayout(
@@ -87,6 +88,8 @@ def request_layout(config: CoreConfig) -> data.StructLayout:
             "synapse_offset": synapse,
             "rows": 8,
             "columns": 8,
+            "one_row": 1,
+            "one_column": 1,
         }
     )
 

@@ -159,19 +159,18 @@ class NeuronArray(wiring.Component):
                 m.d.comb += repeats2.eq(0)
         m.d.sync += repeated1.eq(integrates2 & (op[2].potential_word == op[0].potential_word))
 
-        integrates1, shows_operand1, shows_potential1 = Signal(), Signal(), Signal()
-        m.d.comb += [
-            integrates1.eq(op[1].kind == Operation.INTEGRATE),
-            shows_potential1.eq(op[1].kind == Operation.PRELOAD),
-            shows_operand1.eq(~valid[1] & ~shows_potential1),
-        ]
-        no_potential1, no_operand1 = Signal(), Signal()
-        m.d.comb += [no_potential1.eq(shows_operand1), no_operand1.eq(shows_potential1)]
+        # What all lanes take in stage 1 is found in stage 0. What `forget` makes invalid may be anything.
+        integrates1, no_potential1, no_operand1 = Signal(), Signal(), Signal()
+        shows_potential0 = op[0].kind == Operation.PRELOAD
+        no_potential0, no_operand0 = ~valid[0] & ~shows_potential0, shows_potential0
         if config.static_input:
-            m.d.comb += [
-                no_potential1.eq(shows_operand1 | (op[1].kind == Operation.LOAD)),
-                no_operand1.eq(shows_potential1 | (op[1].kind == Operation.LATCH)),
-            ]
+            no_potential0 |= op[0].kind == Operation.LOAD
+            no_operand0 |= op[0].kind == Operation.LATCH
+        m.d.sync += [
+            integrates1.eq(op[0].kind == Operation.INTEGRATE),
+            no_potential1.eq(no_potential0),
+            no_operand1.eq(no_operand0),
+        ]
         carried1 = Signal(payload_width(config))
         m.d.comb += carried1.eq(Mux(valid[1], op[1].payload, 1))
 

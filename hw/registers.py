@@ -324,7 +324,7 @@ def field_width(field: Field, config: CoreConfig) -> int:
     """Bits of `field` in a core of this configuration."""
     if config.compact and field.name in _COMPACT_WIDTHS:
         return _COMPACT_WIDTHS[field.name]
-    if not config.input_queue and field.name == "input_channels":
+    if config.compact and not config.input_queue and field.name == "input_channels":
         return 0  # no events come that could be beyond them
     if isinstance(field.width, int):
         return field.width

@@ -39,7 +39,7 @@ class Sequencer(wiring.Component):
     decoded, requests : in stream, out stream
         What the decoder makes of them, and what the walker is to do: the same, and the passes of layers without tokens.
         A marker waits for room in the queue that the spikes of its pass go to.
-    layer, descriptor, connection, pass_kind, one_word_pass, one_word_tap : out
+    layer, descriptor, connection, pass_kind, one_word_pass, one_row_pass, one_column_pass, one_word_tap : out
         The layer and the connection at hand, and what a pass over the layer does, see `Walker`. While idle, the
         descriptor of `inspected_layer`, three cycles later; when finished, that of the last layer.
     pass_done : in
@@ -80,6 +80,8 @@ class Sequencer(wiring.Component):
                 "connection": Out(connection),
                 "pass_kind": Out(Operation),
                 "one_word_pass": Out(1),
+                "one_row_pass": Out(1),
+                "one_column_pass": Out(1),
                 "one_word_tap": Out(1),
                 "decoded": In(stream.Signature(request_layout(config))),
                 "requests": Out(stream.Signature(request_layout(config))),
@@ -208,6 +210,11 @@ class Sequencer(wiring.Component):
                     walks.eq(walked),
                     fires_outward.eq(record.is_output & runs),
                 ]
+                if config.tables:
+                    m.d.sync += [
+                        self.one_row_pass.eq(record.rows == 1),
+                        self.one_column_pass.eq(record.column_words == 1),
+                    ]
                 with m.If(change_left == 0):
                     m.d.sync += self.accepts.eq(walked)
                     if config.replay_words:

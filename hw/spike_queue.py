@@ -87,17 +87,27 @@ class SpikeQueue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        layout = spike_word_layout(config)
+        # With each word goes whether it has a spike, and whether several: who takes it has no time to find out.
+        layout = data.StructLayout({"word": spike_word_layout(config), "any": 1, "several": 1})
         words: fifo.SyncFIFO | fifo.SyncFIFOBuffered
         if _shallow(config):
             words = fifo.SyncFIFO(width=layout.size, depth=config.queue_words)
         else:
             words = fifo.SyncFIFOBuffered(width=layout.size, depth=1 + (1 << ceil_log2(config.queue_words)))
         m.submodules.words = words
-        m.d.comb += [words.w_data.eq(self.word), words.w_en.eq(self.valid)]
+        given, following = Signal(layout), Signal(layout)
+        any_given, several_given = _any_and_several(m, "given", self.word.spikes)
+        m.d.comb += [
+            given.word.eq(self.word),
+            given.any.eq(any_given),
+            given.several.eq(several_given),
+            words.w_data.eq(given),
+            words.w_en.eq(self.valid),
+            following.eq(words.r_data),
+        ]
 
         # The word under compaction. It is kept apart from the queue, whose block RAM answers late in the cycle.
-        head, loaded, any_left, several = Signal(layout), Signal(), Signal(), Signal()
+        head, loaded, any_left, several = Signal(spike_word_layout(config)), Signal(), Signal(), Signal()
         lowest = Signal(range(max(2, config.lanes)))
         remaining = Signal(config.lanes)
         spent, moves = Signal(), Signal()
@@ -114,33 +124,22 @@ class SpikeQueue(wiring.Component):
             moves.eq(loaded & (~picked_valid | picked_ready)),
             words.r_en.eq(~loaded | (moves & spent)),
         ]
-        following = Signal(layout)
-        m.d.comb += following.eq(words.r_data)
+        _, several_remaining = _any_and_several(m, "remaining", remaining)
         with m.If(moves):
-            m.d.sync += head.spikes.eq(remaining)
+            m.d.sync += [head.spikes.eq(remaining), any_left.eq(several), several.eq(several_remaining)]
             with m.If(~any_left):
                 m.d.sync += self.free.eq(1)
         with m.If(self.reserve):
             m.d.sync += self.free.eq(0)
         with m.If(words.r_en):
-            m.d.sync += [loaded.eq(words.r_rdy), head.eq(following)]
-        # Whether it has a spike, and more than one. A LUT RAM must know early whether it is to give the next word, but
-        # it answers early too: then both are found a cycle ahead.
-        if _shallow(config):
-            any_following, several_following = _any_and_several(m, "following", following.spikes)
-            _, several_remaining = _any_and_several(m, "remaining", remaining)
-            with m.If(words.r_en):
-                m.d.sync += [any_left.eq(any_following), several.eq(several_following)]
-            with m.Elif(moves):
-                m.d.sync += [any_left.eq(several), several.eq(several_remaining)]
-        else:
-            any_head, several_head = _any_and_several(m, "head", head.spikes)
-            m.d.comb += [any_left.eq(any_head), several.eq(several_head)]
+            m.d.sync += [
+                loaded.eq(words.r_rdy),
+                head.eq(following.word),
+                any_left.eq(following.any),
+                several.eq(following.several),
+            ]
 
         # The spike that was picked, and its lane.
-        channel = head.channel if config.column_lanes else head.channel + lowest
-        if config.compact:
-            channel = Cat(lowest, head.channel)
         picked, lane = Signal(token_layout(config)), Signal.like(lowest)
         with m.If(moves):
             m.d.sync += [
@@ -148,7 +147,7 @@ class SpikeQueue(wiring.Component):
                 picked.marker.eq(~any_left),
                 picked.row.eq(head.row),
                 picked.column.eq(head.column),
-                picked.channel.eq(channel),
+                picked.channel.eq(Cat(lowest, head.channel) if config.compact else head.channel),
                 lane.eq(lowest),
             ]
             if width := len(picked.payload):
@@ -163,6 +162,8 @@ class SpikeQueue(wiring.Component):
                 self.tokens.payload.eq(picked),
                 picked_ready.eq(self.tokens.ready),
             ]
+            if not config.compact:
+                m.d.comb += self.tokens.payload.channel.eq(picked.channel + lane)
         return m
 
     def _elaborate_lanes(

@@ -130,6 +130,7 @@ class System(wiring.Component):
             )
         problems.raise_any()
         self._cores, self._second_master = len(configs), second_master
+        self._compact = all(config.compact for config in configs)
         self.receiver, self.transmitter = Receiver(divisor), Transmitter(divisor)
         self.bone = UartBone(int(clock_hz * IDLE_SECONDS) if idle_cycles is None else idle_cycles)
         self.accelerator = Accelerator(list(configs), None if inits is None else list(inits))
@@ -141,7 +142,7 @@ class System(wiring.Component):
             output_bits=widths[1],
             decision_bits=len(self.accelerator.decision.payload),
             constants=constants,
-            compact=all(config.compact for config in configs),
+            compact=self._compact,
         )
         second = {"second": In(bus_signature(ADDRESS_BITS))} if second_master else {}
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1), **second})
@@ -191,13 +192,14 @@ class System(wiring.Component):
     def _elaborate_bus(self, m: Module, bus: wiring.PureInterface) -> None:
         """The link in its region of core 0, the cores, and beyond those nothing, which answers 0."""
         accelerator, link = self.accelerator, self.link
-        number: Value = bus.adr[BUS_ADDRESS_BITS:]
         is_link, is_core, nothing_ack = Signal(), Signal(), Signal()
-        m.d.comb += [
-            is_link.eq(bus.adr[REGION_SHIFT:] == LINK_BASE >> REGION_SHIFT),
-            is_core.eq((number < self._cores) & ~is_link),
-            link.absent.eq(nothing_ack),
-        ]
+        found_link, found_core = self._found(bus)
+        if self._compact:
+            m.d.comb += [is_link.eq(found_link), is_core.eq(found_core)]
+        else:
+            m.d.sync += [is_link.eq(found_link), is_core.eq(found_core)]
+            bus = self._elaborate_stage(m, bus)
+        m.d.comb += link.absent.eq(nothing_ack)
         for chosen, target in ((is_link, link.bus), (is_core, accelerator.bus)):
             m.d.comb += [
                 target.cyc.eq(bus.cyc & chosen),
@@ -212,3 +214,24 @@ class System(wiring.Component):
         m.d.sync += nothing_ack.eq(bus.cyc & bus.stb & ~is_link & ~is_core & ~nothing_ack)
         with m.If(~is_link & ~is_core):
             m.d.comb += bus.ack.eq(nothing_ack)
+
+    def _found(self, bus: wiring.PureInterface) -> tuple[Value, Value]:
+        """Whether the address is one of the link, and whether one of a core."""
+        is_link: Value = bus.adr[REGION_SHIFT:] == LINK_BASE >> REGION_SHIFT
+        number: Value = bus.adr[BUS_ADDRESS_BITS:]
+        return is_link, Cat(number == core for core in range(self._cores)).any() & ~is_link
+
+    def _elaborate_stage(self, m: Module, bus: wiring.PureInterface) -> wiring.PureInterface:
+        """Registers on the way to the cores, which may lie anywhere, and back: an access takes two cycles more."""
+        far = bus_signature(ADDRESS_BITS).create(path=("far",))
+        asks = bus.cyc & bus.stb
+        m.d.sync += [
+            far.cyc.eq(asks & ~far.ack & ~bus.ack),
+            far.we.eq(bus.we),
+            far.adr.eq(bus.adr),
+            far.dat_w.eq(bus.dat_w),
+            bus.ack.eq(asks & far.ack),
+            bus.dat_r.eq(far.dat_r),
+        ]
+        m.d.comb += far.stb.eq(far.cyc)
+        return far

@@ -22,8 +22,9 @@ class Walker(wiring.Component):
         See `formats.request_layout`.
     layer, descriptor, connection : in
         What the requests belong to. They must not change while a walk is under way.
-    pass_kind, one_word_pass, one_word_tap : in
-        What a pass does; whether a place has one potential word, and whether a tap has.
+    pass_kind, one_word_pass, one_row_pass, one_column_pass, one_word_tap : in
+        What a pass does; whether a place of the layer has one potential word, the layer one row, a row one word of
+        columns; and whether a tap has one word.
     done : out
         Strobe: the last word of a pass is under way.
     operation, valid, shows : out
@@ -49,6 +50,8 @@ class Walker(wiring.Component):
                 "connection": In(connection_layout(config)),
                 "pass_kind": In(Operation),
                 "one_word_pass": In(1),
+                "one_row_pass": In(1),
+                "one_column_pass": In(1),
                 "one_word_tap": In(1),
                 "done": Out(1),
                 "operation": Out(operation),
@@ -89,9 +92,7 @@ class Walker(wiring.Component):
             m.d.comb += next_word.eq(words_left == 2)
             m.d.sync += words_left.eq(words_left - 1)
         if grids:
-            self._elaborate_grid(
-                m, loads, nothing, last_word, ends_row, (last_column, last_row), (next_column, next_row)
-            )
+            self._elaborate_grid(m, loads, last_word, ends_row, (last_column, last_row), (next_column, next_row))
         m.d.sync += [
             last_word.eq(next_word),
             ends_row.eq(next_word & next_column),
@@ -203,7 +204,6 @@ class Walker(wiring.Component):
         self,
         m: Module,
         loads: Value,
-        nothing: Value,
         last_word: Value,
         ends_row: Value,
         last: tuple[Signal, Signal],
@@ -214,20 +214,21 @@ class Walker(wiring.Component):
         columns_left = Signal(max(8, len(descriptor.column_words)))
         rows_left = Signal(max(8, len(descriptor.rows)))
         columns, rows = Signal.like(columns_left), Signal.like(rows_left)
-        started = Signal.like(columns)
+        started, one_column, one_started = Signal.like(columns), Signal(), Signal()
         m.d.comb += [
+            one_column.eq(Mux(request.marker, self.one_column_pass, request.one_column)),
             columns.eq(Mux(loads, Mux(request.marker, descriptor.column_words, request.columns), started)),
             rows.eq(Mux(request.marker, descriptor.rows, request.rows)),
             Cat(following).eq(Cat(last)),
         ]
         with m.If(loads):
-            m.d.comb += following[1].eq((rows == 1) | nothing)
-            m.d.sync += [rows_left.eq(rows), started.eq(columns)]
+            m.d.comb += following[1].eq(Mux(request.marker, self.one_row_pass, request.one_row))
+            m.d.sync += [rows_left.eq(rows), started.eq(columns), one_started.eq(one_column)]
         with m.Elif(ends_row):
             m.d.comb += following[1].eq(rows_left == 2)
             m.d.sync += rows_left.eq(rows_left - 1)
         with m.If(loads | ends_row):
-            m.d.comb += following[0].eq((columns == 1) | (loads & nothing))
+            m.d.comb += following[0].eq(Mux(loads, one_column, one_started))
             m.d.sync += columns_left.eq(columns)
         with m.Elif(last_word):
             m.d.comb += following[0].eq(columns_left == 2)

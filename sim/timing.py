@@ -52,7 +52,8 @@ def time_inferences(plan: Plan | Pipeline, traces: Sequence[Trace]) -> list[Time
     pipeline = as_pipeline(plan)
     network, plans = pipeline.network, pipeline.plans
     outside = 1  # nothing is ever held back there
-    streams = [TokenStream(depth) for depth in (*(plan.config.input_queue for plan in plans), outside)]
+    streams = [TokenStream(plan.config.input_queue, looks_ahead=not plan.config.compact) for plan in plans]
+    streams.append(TokenStream(outside))
     cores = [
         CoreClock(plan, given, taken, last=plan is plans[-1])
         for plan, given, taken in zip(plans, streams[:-1], streams[1:], strict=True)

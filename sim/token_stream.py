@@ -17,13 +17,16 @@ class TokenStream:
     ----------
     depth : int
         Words of the queue that the taker has.
+    looks_ahead : bool
+        Whether the taker has a register behind its queue, for one token that it has not yet taken.
     """
 
-    def __init__(self, depth: int):
-        self._depth = depth
+    def __init__(self, depth: int, *, looks_ahead: bool = True):
+        self._depth, self._looks_ahead = depth, looks_ahead
         self._given = np.zeros(0, np.int64)
-        self._pops = np.zeros(0, np.int64)  # when the taker took the last tokens out of its queue
-        self._leaves = np.full(3, -1, np.int64)  # when the last tokens left
+        self._exits = np.zeros(0, np.int64)  # when the last tokens left the queue
+        self._popped = -1  # when the last token was taken
+        self._leaves = np.full(4, -2, np.int64)  # when the last tokens left
         self.addresses = np.zeros(0, np.int64)
 
     def give(self, addresses: IntArray, cycles: IntArray) -> None:
@@ -49,11 +52,15 @@ class TokenStream:
         if decode:
             pops = np.maximum.accumulate(entered - steps) + steps
             pops[3:] = np.maximum(pops[3:], taken[:-3])  # three are in the tables at most
-        # A token enters the queue after the one `depth` places before it was taken out.
-        before = np.concatenate([self._pops, pops])[: max(0, len(self._pops) + len(pops) - self._depth)]
+        exits = pops
+        if self._looks_ahead:
+            exits = np.maximum(leaves + INPUT_LATENCY, np.append(self._popped, pops[:-1]) + 1)
+        # A token enters the queue after the one `depth` places before it has left it.
+        before = np.concatenate([self._exits, exits])[: max(0, len(self._exits) + len(exits) - self._depth)]
         if (leaves[len(leaves) - len(before) :] <= before).any():
-            leaves, pops, taken = self._take_one_by_one(lengths, ready, decode, marker_after)
-        self._keep(leaves, pops)
+            leaves, exits, pops, taken = self._take_one_by_one(lengths, ready, decode, marker_after)
+        self._popped = int(pops[-1])
+        self._keep(leaves, exits)
         return int(taken[-1])
 
     def drain(self) -> IntArray:
@@ -63,16 +70,19 @@ class TokenStream:
         return leaves
 
     def marker_before(self, stages: int) -> int:
-        """When the marker is `stages` stages before the one that leaves: the words behind it may then come."""
+        """When the marker is `stages` stages before the one that leaves: the words behind it may then come.
+
+        If it is held back, a register behind these stages holds the token before it.
+        """
         if not len(self._given):
             return 0
         alone = (self._given - np.arange(len(self._given))).max() + len(self._given) - 1  # if all leave at once
-        return int(max(alone - stages, self._leaves[-2 - stages] + 1))
+        return int(max(alone - stages, self._leaves[-3 - stages] + 2))
 
     def _room(self, index: int) -> int:
         """When the queue of the taker has room for token `index` of those given."""
-        at = len(self._pops) + index - self._depth
-        return int(self._pops[at]) + 1 if at >= 0 else 0
+        at = len(self._exits) + index - self._depth
+        return int(self._exits[at]) + 1 if at >= 0 else 0
 
     def _unblocked(self) -> IntArray:
         steps = np.arange(len(self._given))
@@ -81,28 +91,31 @@ class TokenStream:
 
     def _take_one_by_one(
         self, lengths: IntArray, ready: int, decode: int, marker_after: int
-    ) -> tuple[IntArray, IntArray, IntArray]:
-        known = self._pops.tolist()
-        first = len(known)
+    ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+        exits = self._exits.tolist()
+        first = len(exits)
         leaves: list[int] = []
+        pops: list[int] = []
         taken: list[int] = []
-        leave, busy_until = int(self._leaves[-1]), 0
+        leave, popped, busy_until = int(self._leaves[-1]), self._popped, 0
         for index, (given, length) in enumerate(zip(self._given.tolist(), lengths.tolist(), strict=True)):
             at = first + index - self._depth
-            leave = max(given, leave + 1, known[at] + 1 if at >= 0 else 0)
-            entered = max(leave + INPUT_LATENCY, ready)
+            leave = max(given, leave + 1, exits[at] + 1 if at >= 0 else 0)
+            offered = leave + INPUT_LATENCY
+            entered = max(offered, ready)
             walks = max(entered + decode, busy_until)
             if index == len(lengths) - 1:
                 walks = max(walks, marker_after)
             pop = walks
             if decode:
-                pop = max(entered, known[-1] + 1 if index else 0, taken[-3] if index >= 3 else 0)
-            busy_until = walks + length
-            known.append(pop)
+                pop = max(entered, pops[-1] + 1 if index else 0, taken[-3] if index >= 3 else 0)
+            exits.append(max(offered, popped + 1) if self._looks_ahead else pop)
+            popped, busy_until = pop, walks + length
             leaves.append(leave)
+            pops.append(pop)
             taken.append(walks)
-        return np.array(leaves), np.array(known[first:]), np.array(taken)
+        return np.array(leaves), np.array(exits[first:]), np.array(pops), np.array(taken)
 
-    def _keep(self, leaves: IntArray, pops: IntArray) -> None:
-        self._leaves = np.concatenate([self._leaves, leaves])[-3:]
-        self._pops = np.concatenate([self._pops, pops])[-self._depth :]
+    def _keep(self, leaves: IntArray, exits: IntArray) -> None:
+        self._leaves = np.concatenate([self._leaves, leaves])[-4:]
+        self._exits = np.concatenate([self._exits, exits])[-self._depth :]

@@ -108,7 +108,9 @@ class Walks(Elaboratable):  # type: ignore[misc]
             walker.idle.eq(sequencer.idle | sequencer.finished),
             sequencer.pass_done.eq(walker.done),
         ]
-        for name in ("layer", "descriptor", "connection", "pass_kind", "one_word_pass", "one_word_tap"):
+        for name in ("layer", "descriptor", "connection", "pass_kind"):
+            m.d.comb += getattr(walker, name).eq(getattr(sequencer, name))
+        for name in ("one_word_pass", "one_row_pass", "one_column_pass", "one_word_tap"):
             m.d.comb += getattr(walker, name).eq(getattr(sequencer, name))
         return m
 

@@ -3,9 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hillock.hw.skid import Skid
-
 from gateware import simulate
+from hillock.hw.skid import Skid
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))

@@ -168,6 +168,8 @@ def run(config, settings, rng, *, gaps=0.0):
             put(ctx, dut, layer=setting.layer, descriptor=setting.descriptor,
                 connection=setting.connection, pass_kind=setting.pass_kind,
                 one_word_pass=setting.descriptor["channel_words"] == 1, one_word_tap=setting.connection["words"] == 1,
+                one_row_pass=setting.descriptor["rows"] == 1,
+                one_column_pass=setting.descriptor["column_words"] == 1,
                 image_offset=setting.image_offset)  # fmt: skip
             left, offering, ready_from = deque(setting.requests), False, now
             while left or now < ready_from + 1:
@@ -175,6 +177,8 @@ def run(config, settings, rng, *, gaps=0.0):
                 put(ctx, dut.requests, valid=offering)
                 if offering:
                     values = left[0]._asdict()
+                    values["one_row"] = values["rows"] == 1 or values["nothing"]
+                    values["one_column"] = values["columns"] == 1 or values["nothing"]
                     if config.payload_bits == 1:
                         del values["payload"]
                     ctx.set(dut.requests.payload, values)

@@ -128,10 +128,11 @@ def test_a_short_queue_holds_the_first_core_back():
     #   and nothing fires in it: trace at 35.
     (freely,) = times(on_cores(net, wide, (1, replace(narrow, input_queue=32))), [{"events": [[0], []]}])
     assert freely.fire.tolist() == [[19, 60], [35, 71]]
-    #   With a queue of 4: four leave at 21 to 24; the others when a token before has been taken, at 32 + 1, 35 + 1 and
-    #   38 + 1. The marker is on offer behind the last of them, at 40: trace of t=2 at 47. It leaves at 41 + 1.
+    #   With a queue of 4: five leave at 21 to 25, since the first moves up behind the queue at 23; the others when a
+    #   token before has moved up, at 33 + 1 and 36 + 1. When the sixth leaves, at 34, the seventh moves up at 35, and
+    #   the marker comes out of the words, at 36: trace of t=2 at 43.
     (held,) = times(on_cores(net, wide, (1, replace(narrow, input_queue=4))), [{"events": [[0], []]}])
-    assert held.fire.tolist() == [[19, 60], [47, 71]]
+    assert held.fire.tolist() == [[19, 60], [43, 71]]
     #   Core 1 is as fast in both: its marker of t=1 at 53, the next at max(53 + 3 + 3, 53 + 9 + 2: the one before is
     #   out) = 64.
     assert freely.decision == held.decision == 64 + 9 + 2 + 1

@@ -83,7 +83,7 @@ def test_random_networks_back_to_back(name, seed):
     networks = [placement.network for _, placement, _, _ in jobs]
     assert {network.image_input for network in networks} == {False, True}
     if GRAPHS[name]:
-        assert any(layer.graded for network in networks for layer in network.layers) == (name != "wide")
+        assert any(layer.graded for network in networks for layer in network.layers) or name == "wide"
         assert any(network.static_input for network in networks) == (name != "wide")
         assert any(where.is_kept for _, placement, _, _ in jobs for where in placement.layers)
         assert any(where.layout.columns > 1 for _, placement, _, _ in jobs for where in placement.layers) == (

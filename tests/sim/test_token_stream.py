@@ -54,27 +54,31 @@ def test_tables_take_three_cycles():
     assert take(stream, 3, 3, ready=20, decode=3) == 20 + 3 + 6
 
 
-def test_a_full_queue_holds_the_tokens_back():
-    stream = TokenStream(4)
-    give(stream, *[10] * 7)
+@pytest.mark.parametrize(("looks_ahead", "more"), [(False, 0), (True, 1)])
+def test_a_full_queue_holds_the_tokens_back(looks_ahead, more):
+    stream = TokenStream(4, looks_ahead=looks_ahead)
+    give(stream, *[10] * (7 + more))
     # Taken at 12, 22, 32, ...: the first four leave at 10, 11, 12, 13; the fifth when the first has been taken, at
     # 12 + 1 but after the fourth: 14. The sixth at 22 + 1; behind it the marker is on offer, and leaves at 32 + 1.
-    assert take(stream, *[10] * 6) == 72
-    assert stream.marker_before(0) == 24
+    # With a register behind the queue it is one token more, and a place is free a cycle later: when one has moved up.
+    assert take(stream, *[10] * (6 + more)) == 72 + 10 * more
+    # The marker waits for the one before it to move up, when the one before that, the fifth, has left.
+    assert stream.marker_before(0) == 16 + more
     give(stream, 20)
-    assert stream.first_offer() == 42 + 1 + 2  # there is room for it when the fourth has been taken
+    assert stream.first_offer() == 42 + 1 + 2 + more  # there is room for it when the fourth has been taken
 
 
-def test_with_tables_three_more_have_room():
-    stream = TokenStream(4)
-    give(stream, *[10] * 9)
+@pytest.mark.parametrize(("looks_ahead", "more"), [(False, 0), (True, 1)])
+def test_with_tables_three_more_have_room(looks_ahead, more):
+    stream = TokenStream(4, looks_ahead=looks_ahead)
+    give(stream, *[10] * (9 + more))
     # They enter the tables at 12, 13, 14, and walk at 15, 25, 35, ...; the fourth enters when the first walks, at 15,
     # the fifth at 25. So the first seven leave at 10 to 16, the eighth after the fourth has entered, at 17, and the
     # marker at 26. The next one leaves when the sixth has entered, at 35 + 1.
-    assert take(stream, *[10] * 8, decode=3) == 15 + 80
-    assert stream.marker_before(0) == 18
+    assert take(stream, *[10] * (8 + more), decode=3) == 15 + 80 + 10 * more
+    assert stream.marker_before(0) == 18 + more
     give(stream, 20)
-    assert stream.first_offer() == 38
+    assert stream.first_offer() == 38 + more
 
 
 def test_when_the_words_behind_a_marker_may_come():
@@ -105,13 +109,15 @@ class Timestep:
     marker_after: int
 
 
-def machine(steps: list[Timestep], depth: int, decode: int) -> list[tuple[int, int]]:
+def machine(steps: list[Timestep], depth: int, decode: int, looks_ahead: bool) -> list[tuple[int, int]]:
     """Of every timestep, when its first token is on offer to the taker, and when its marker is taken.
 
-    A source, a queue, tables that hold three tokens of the timestep at hand, and a walker; one cycle after another.
+    A source, a queue, a register behind it where one `looks_ahead`, tables that hold three tokens of the timestep at
+    hand, and a walker; one cycle after another.
     """
     source = deque((step, cycle) for step, one in enumerate(steps) for cycle in one.given)
     queue: deque[tuple[int, int]] = deque()  # step, and the cycle from which it is on offer
+    ahead: deque[tuple[int, int]] = deque()  # likewise
     tables: deque[int] = deque()  # the cycle from which the walker may take it
     offers: dict[int, int] = {}
     taken: list[int] = []
@@ -122,13 +128,17 @@ def machine(steps: list[Timestep], depth: int, decode: int) -> list[tuple[int, i
         while waiting:
             had_room = len(queue) < depth  # a word that is taken in this cycle makes room in the next
             marker_waits = len(waiting) == 1 and now < before + one.marker_after
-            head = tables[0] if tables else queue[0][1] if queue and not decode else now + 1
+            had_ahead, on_offer = bool(ahead), ahead or queue
+            head = tables[0] if tables else on_offer[0][1] if on_offer and not decode else now + 1
             if head <= now and free_from <= now and not marker_waits:
-                tables.popleft() if decode else queue.popleft()
+                (tables if decode else on_offer).popleft()
                 free_from = now + waiting.popleft()
-            if decode and queue and queue[0][0] == step and max(queue[0][1], ready) <= now and len(tables) < 3:
-                queue.popleft()
+            enters = decode and on_offer and on_offer[0][0] == step and max(on_offer[0][1], ready) <= now
+            if enters and len(tables) < 3:
+                on_offer.popleft()
                 tables.append(now + decode)
+            elif looks_ahead and not had_ahead and on_offer is queue and queue and queue[0][1] <= now:
+                ahead.append(queue.popleft())
             if source and source[0][1] <= now and had_room:
                 number, _ = source.popleft()
                 queue.append((number, now + 2))
@@ -141,9 +151,13 @@ def machine(steps: list[Timestep], depth: int, decode: int) -> list[tuple[int, i
 
 @settings(max_examples=300)
 @given(
-    data=st.data(), depth=st.sampled_from([4, 5, 8, 32]), decode=st.sampled_from([0, 3]), gap=st.sampled_from([1, 9])
+    data=st.data(),
+    depth=st.sampled_from([4, 5, 8, 32]),
+    decode=st.sampled_from([0, 3]),
+    gap=st.sampled_from([1, 9]),
+    looks_ahead=st.booleans(),
 )
-def test_as_a_machine_does(data, depth, decode, gap):
+def test_as_a_machine_does(data, depth, decode, gap, looks_ahead):
     """Timesteps one after another, that are given before the one before has been taken, or long after."""
     steps, cycle = [], 0
     for _ in range(data.draw(st.integers(1, 5))):
@@ -153,11 +167,11 @@ def test_as_a_machine_does(data, depth, decode, gap):
         ready = data.draw(st.integers(1, 30))
         steps.append(Timestep(times, lengths, ready, ready + data.draw(st.integers(0, 60))))
         cycle = times[-1] + data.draw(st.integers(1, 60))
-    stream, before, got = TokenStream(depth), 0, []
+    stream, before, got = TokenStream(depth, looks_ahead=looks_ahead), 0, []
     for step in steps:
         give(stream, *step.given)
         offer = stream.first_offer()
         ready, marker_after = before + step.ready, before + step.marker_after
         before = take(stream, *step.lengths, ready=ready, decode=decode, marker_after=marker_after)
         got.append((offer, before))
-    assert got == machine(steps, depth, decode)
+    assert got == machine(steps, depth, decode, looks_ahead)

@@ -129,8 +129,9 @@ def _open_flow(
     pack: tuple[Tool, Sequence[str], str],
     splits: bool = False,
 ) -> Flow:
-    """Yosys, nextpnr and a packer: (file, text), lines for Yosys, (tool, arguments, what it writes beside the report, first
-    what the packer reads), and (tool, arguments, the bitstream).
+    """Yosys, nextpnr and a packer: (file, text), lines for Yosys, and twice (tool, arguments, what it writes).
+
+    What nextpnr writes, beside its report, begins with what the packer reads.
 
     Where it `splits`, what drives many cells is copied in between, see `build_fanout`.
     """
@@ -183,6 +184,9 @@ def _ecp5(board: Board, clock: float, seed: int) -> Flow:
 
 
 def _ice40(board: Board, clock: float, seed: int) -> Flow:
+    # No memory of the design is read where it is written in the same cycle, or what it then answers is not used: the
+    # queues' own are empty then, the rings' items have not been given, and the others say so themselves. Without
+    # `-no-rw-check` Yosys keeps the old words for them all the same, in some hundred and fifty logic cells.
     pcf = "".join(f"set_io {pin} {site}\n" for pin, (site, _) in _pins(board))
     frequency = clock * MARGIN
     options = ("--pcf", f"{TOP}.pcf", "--asc", f"{TOP}.asc", *_placing(frequency, seed))

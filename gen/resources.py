@@ -14,6 +14,7 @@ from hillock.hw.decoder import table_entry_layout
 from hillock.hw.formats import connection_layout, descriptor_layout, neuron_layout, spike_word_layout, token_layout
 from hillock.hw.registers import memory_shape
 from hillock.hw.spike_queue import lane_entry_layout
+from hillock.hw.synapse_memory import SynapseMemory
 
 __all__ = ["Resources", "predict"]
 
@@ -99,7 +100,7 @@ def _memories(config: CoreConfig) -> list[tuple[int, int, bool, bool]]:
     """(words, bits, answers in the next cycle, may be read while it is written) of every memory of a core."""
     lanes, spike_bits = config.lanes, spike_word_layout(config).size
     found = [
-        (config.synapse_words, lanes * config.weight_bits, True, False),
+        *((config.synapse_words, bits, True, False) for bits in SynapseMemory.widths(config)),
         (config.current_words, lanes * config.current_bits, True, False),
         (config.max_layers, neuron_layout(config).size, True, False),
         (config.potential_words, lanes * config.potential_bits, True, False),

@@ -48,7 +48,10 @@ class Accelerator(wiring.Component):
         if not 1 <= len(configs) <= MAX_CORES:
             raise ValueError(f"an accelerator has from 1 to {MAX_CORES} cores, not {len(configs)}")
         inits = inits or [MemoryInit() for _ in configs]
-        self.cores = [Core(config, init) for config, init in zip(configs, inits, strict=True)]
+        self.cores = [
+            Core(config, init, inner=number > 0)
+            for number, (config, init) in enumerate(zip(configs, inits, strict=True))
+        ]
         first, last = self.cores[0].signature.members, self.cores[-1].signature.members
         traces = {
             f"trace{number}_{name.removeprefix('trace_')}": member

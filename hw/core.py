@@ -64,14 +64,16 @@ class Core(wiring.Component):
     config : CoreConfig
     init : MemoryInit
         What memories and registers hold at power-up.
+    inner : bool
+        Whether another core gives the input.
 
     Members
     -------
     bus : in
         Wishbone, see `control`.
     inputs : in stream
-        Spike events, and a marker after each timestep. An event beyond the first layer is taken and dropped, and sets
-        `error.input_address`.
+        Spike events, and a marker after each timestep. An event beyond the first layer sets `error.input_address`, and
+        is taken and dropped; by an inner core, which hears of it too late, it is not dropped.
     spikes : out stream
         Spike events of the last layer, and a marker after each timestep.
     decision : out stream
@@ -82,8 +84,8 @@ class Core(wiring.Component):
 
     INPUT_LATENCY = 2
 
-    def __init__(self, config: CoreConfig, init: MemoryInit | None = None):
-        self._config = config
+    def __init__(self, config: CoreConfig, init: MemoryInit | None = None, *, inner: bool = False):
+        self._config, self._inner = config, inner
         init = init or MemoryInit()
         self.sequencer = Sequencer(
             config,
@@ -234,7 +236,11 @@ class Core(wiring.Component):
         return m
 
     def _elaborate_input(self, m: Module, forget: ResetInserter) -> None:
-        """Input: what is beyond its grid goes no further than this."""
+        """Input: what is beyond its grid goes no further than this.
+
+        What another core gives comes late in the cycle, and is beyond the grid only if the two were loaded with what
+        does not belong together: that is an error all the same.
+        """
         config, control, sequencer = self._config, self.control, self.sequencer
         queue = fifo.SyncFIFOBuffered(width=token_layout(config).size, depth=config.input_queue)
         m.submodules.input_queue = forget(queue)
@@ -248,12 +254,16 @@ class Core(wiring.Component):
         m.d.comb += [
             self.inputs.ready.eq(queue.w_rdy),
             queue.w_data.eq(given),
-            queue.w_en.eq(self.inputs.valid & legal & ~image),
-            control.illegal_input.eq(self.inputs.valid & self.inputs.ready & (~legal | image)),
+            queue.w_en.eq(self.inputs.valid & (self._inner | (legal & ~image))),
             tokens.payload.eq(queue.r_data),
             tokens.valid.eq(queue.r_rdy),
             queue.r_en.eq(tokens.ready),
         ]
+        illegal = self.inputs.valid & self.inputs.ready & (~legal | image)
+        if self._inner:
+            m.d.sync += control.illegal_input.eq(illegal)
+        else:
+            m.d.comb += control.illegal_input.eq(illegal)
         self._offer(m, "input_skid", forget, tokens, sequencer.inputs)
 
     def _offer(

@@ -87,8 +87,10 @@ class SpikeQueue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        # With each word goes whether it has a spike, and whether several: who takes it has no time to find out.
-        layout = data.StructLayout({"word": spike_word_layout(config), "any": 1, "several": 1})
+        # With each word goes whether it has a spike, and whether several: who takes it has no time to find out. In a
+        # compact core there is time, and no room.
+        flags = 0 if config.compact else 1
+        layout = data.StructLayout({"word": spike_word_layout(config), "any": flags, "several": flags})
         words: fifo.SyncFIFO | fifo.SyncFIFOBuffered
         if _shallow(config):
             words = fifo.SyncFIFO(width=layout.size, depth=config.queue_words)
@@ -96,11 +98,12 @@ class SpikeQueue(wiring.Component):
             words = fifo.SyncFIFOBuffered(width=layout.size, depth=1 + (1 << ceil_log2(config.queue_words)))
         m.submodules.words = words
         given, following = Signal(layout), Signal(layout)
-        any_given, several_given = _any_and_several(m, "given", self.word.spikes)
+        found = _any_and_several(m, "given", following.word.spikes if config.compact else self.word.spikes)
+        any_following, several_following = found if config.compact else (following.any, following.several)
         m.d.comb += [
             given.word.eq(self.word),
-            given.any.eq(any_given),
-            given.several.eq(several_given),
+            given.any.eq(found[0]),
+            given.several.eq(found[1]),
             words.w_data.eq(given),
             words.w_en.eq(self.valid),
             following.eq(words.r_data),
@@ -135,8 +138,8 @@ class SpikeQueue(wiring.Component):
             m.d.sync += [
                 loaded.eq(words.r_rdy),
                 head.eq(following.word),
-                any_left.eq(following.any),
-                several.eq(following.several),
+                any_left.eq(any_following),
+                several.eq(several_following),
             ]
 
         # The spike that was picked, and its lane.

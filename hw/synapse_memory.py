@@ -1,6 +1,6 @@
 """The synapse memory: with two ports, as block RAMs have them, or with one, as the large RAMs of small FPGAs."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,6 +15,12 @@ HUGE = "huge"
 # A word that is read while it is written is never used: the bus writes between two inferences only. Told so, synthesis
 # leaves out the registers that would otherwise keep the old word.
 _NO_COLLISION = {"no_rw_check": 1}
+
+_DEEP = 8192
+"""A memory of more words is made of several, of `_SLICE_BITS` bits of each word: the fewer bits a block RAM has the
+deeper it is, and the fewer of them there are to choose from. Left alone, synthesis takes wide ones."""
+
+_SLICE_BITS = 4
 
 
 class SynapseMemory(wiring.Component):
@@ -39,6 +45,14 @@ class SynapseMemory(wiring.Component):
 
     LATENCY = 2
 
+    @staticmethod
+    def widths(config: CoreConfig) -> list[int]:
+        """Bits of the memories that make up a word, from the lowest on."""
+        width = config.lanes * config.weight_bits
+        if config.synapse_words <= _DEEP or config.single_port or config.compact:
+            return [width]
+        return [min(_SLICE_BITS, width - low) for low in range(0, width, _SLICE_BITS)]
+
     def __init__(self, config: CoreConfig, words: list[int]):
         self._config, self._words = config, words
         width = config.lanes * config.weight_bits
@@ -53,28 +67,37 @@ class SynapseMemory(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        m.submodules.words = words = memory.Memory(
-            shape=len(self.word),
-            depth=max(2, config.synapse_words),
-            init=self._words,
-            attrs={"ram_style": HUGE} if config.single_port else _NO_COLLISION,
-        )
-        unit, enables = spread(self.write.en, len(self.word))
-        write, read = words.write_port(granularity=unit), words.read_port()
-        m.d.comb += [write.en.eq(enables), write.data.eq(self.write.data)]
+        written, read = self.write.addr, self.address
+        if config.single_port:
+            # One address for both, as a port has it. It waits a cycle, and not the word, which is wider.
+            address, shared = Signal.like(self.address), Signal.like(self.address)
+            m.d.sync += address.eq(self.address)
+            m.d.comb += shared.eq(Mux(self.write.en.any(), self.write.addr, address))
+            written = read = shared
+        found: list[Value] = []  # what each memory answers
+        for number, width in enumerate(widths := self.widths(config)):
+            low = sum(widths[:number])
+            block = memory.Memory(
+                shape=width,
+                depth=max(2, config.synapse_words),
+                init=[word >> low & (1 << width) - 1 for word in self._words],
+                attrs={"ram_style": HUGE} if config.single_port else _NO_COLLISION,
+            )
+            m.submodules["words" if len(widths) == 1 else f"words_{number}"] = block
+            unit, enables = spread(self.write.en, width)
+            write_port, read_port = block.write_port(granularity=unit), block.read_port()
+            m.d.comb += [
+                write_port.en.eq(enables),
+                write_port.addr.eq(written),
+                write_port.data.eq(self.write.data[low : low + width]),
+                read_port.addr.eq(read),
+            ]
+            if config.single_port:
+                m.d.comb += read_port.en.eq(~self.write.en.any())
+            found.append(read_port.data)
+        word = Cat(found)
         if not config.single_port:
-            kept = Signal(len(self.word), reset_less=True)
-            m.d.sync += kept.eq(read.data)
-            m.d.comb += [write.addr.eq(self.write.addr), read.addr.eq(self.address), self.word.eq(kept)]
-            return m
-        # One address for both, as a port has it. It waits a cycle, and not the word, which is wider.
-        address, shared = Signal.like(self.address), Signal.like(self.address)
-        m.d.sync += address.eq(self.address)
-        m.d.comb += [
-            shared.eq(Mux(self.write.en.any(), self.write.addr, address)),
-            write.addr.eq(shared),
-            read.addr.eq(shared),
-            read.en.eq(~self.write.en.any()),
-            self.word.eq(read.data),
-        ]
+            word = Signal(len(self.word), reset_less=True)
+            m.d.sync += word.eq(Cat(found))
+        m.d.comb += self.word.eq(word)
         return m

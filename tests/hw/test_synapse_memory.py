@@ -12,6 +12,7 @@ from hillock.hw.synapse_memory import SynapseMemory
 SIZES = {"lanes": 4, "weight_bits": 11, "synapse_words": 11}
 KINDS = {
     "two_ports": CoreConfig(**SIZES),
+    "deep": CoreConfig(**SIZES | {"synapse_words": 8193}),
     "one_port": CoreConfig(**SIZES, single_port=1),
     "compact": CoreConfig(**SIZES, compact=1, leak_shift_bits=0),
     "compact_one_port": CoreConfig(**SIZES, compact=1, leak_shift_bits=0, single_port=1),
@@ -59,7 +60,14 @@ def test_slices_of_a_compact_core_have_an_enable_each():
     ports = {name: slice_port(11, WIDTH, config).create() for name, config in KINDS.items()}
     assert {name: len(port.en) for name, port in ports.items()} == {
         "two_ports": 1,
+        "deep": 1,
         "one_port": 1,
         "compact": 2,
         "compact_one_port": 2,
     }
+
+
+@pytest.mark.parametrize("words", [8192, 8193])
+def test_a_deep_memory_is_made_of_narrow_ones(words):
+    widths = SynapseMemory.widths(CoreConfig(lanes=3, weight_bits=6, synapse_words=words))
+    assert widths == ([18] if words == 8192 else [4, 4, 4, 4, 2])

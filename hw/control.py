@@ -1,5 +1,7 @@
 """The bus: registers, and slices of memory words. One Wishbone target, elaborated from the register table."""
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -59,6 +61,15 @@ def bus_signature(address_bits: int = BUS_ADDRESS_BITS) -> wiring.Signature:
             "ack": In(1),
         }
     )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What an address goes to: number of the region, the word in it, and its slice or lane."""
+
+    number: Value
+    index: Value
+    part: Value
 
 
 class Control(wiring.Component):
@@ -189,18 +200,19 @@ class Control(wiring.Component):
         with m.If(self.started):
             m.d.sync += [self._active_bank.eq(self._bank), self.image_offset.eq(Mux(self._bank, self.image_words, 0))]
 
-        # A read has time: what it chooses from goes by registers, but where that would cost more than it gains.
-        read_value, readable = Signal(BUS_BITS), Signal()
-        chosen = {"number": number, "index": self.index, "part": part}
-        if not config.compact:
-            chosen = {name: Signal.like(value, name=f"{name}_read") for name, value in chosen.items()}
-            m.d.sync += [chosen["number"].eq(number), chosen["index"].eq(self.index), chosen["part"].eq(part)]
-        m.d.comb += readable.eq(exists & ((chosen["number"] == region("registers").number) | ~self.busy))
-        with m.If(readable):
-            self._elaborate_read(m, **chosen, error=error, read_value=read_value)
+        coming = place = _Place(number, self.index, part)
+        if not config.compact:  # where these registers would cost more than they gain
+            place = _Place(*(Signal.like(value, name=f"{name}_held") for name, value in vars(coming).items()))
+            m.d.sync += [
+                held.eq(value) for held, value in zip(vars(place).values(), vars(coming).values(), strict=True)
+            ]
+
+        read_value = Signal(BUS_BITS)
+        with m.If(exists & ((place.number == region("registers").number) | ~self.busy)):
+            self._elaborate_read(m, place, error, read_value)
 
         slice_stb = Signal()
-        self._elaborate_slice_write(m, slice_stb, number, part, last_part, error)
+        self._elaborate_slice_write(m, slice_stb, coming, place, last_part, error)
 
         wait, asks = Signal(range(_READ_CYCLES + 1)), bus.cyc & bus.stb
         with m.FSM():
@@ -228,9 +240,9 @@ class Control(wiring.Component):
                     m.d.comb += bus.ack.eq(1)
                     with m.If(~exists):
                         m.d.sync += error.bus_address.eq(1)
-                    with m.Elif(number == region("registers").number):
-                        self._elaborate_register_write(m, error)
-                    with m.Elif(number == region("counts").number):
+                    with m.Elif(place.number == region("registers").number):
+                        self._elaborate_register_write(m, place, error)
+                    with m.Elif(place.number == region("counts").number):
                         m.d.sync += error.bus_address.eq(1)
                     with m.Elif(self.busy & ~spare_bank):
                         m.d.sync += error.load_while_running.eq(1)
@@ -251,22 +263,21 @@ class Control(wiring.Component):
         is_image = (number == region("currents").number) & (index >> 1 < self.image_words)
         return is_image & (second != self._active_bank) & ~self._pending
 
-    def _elaborate_read(
-        self, m: Module, *, number: Value, index: Value, part: Value, error: Value, read_value: Value
-    ) -> None:
+    def _elaborate_read(self, m: Module, place: _Place, error: Value, read_value: Value) -> None:
         """`read_value`: what the address holds."""
         values = self._register_values(error)
-        with m.Switch(number):
+        next_value, register_value = Signal(BUS_BITS), Signal(BUS_BITS)
+        with m.Switch(place.index):
+            for entry in REGISTERS:
+                with m.Case(entry.offset):
+                    for field, value in zip(entry.fields, values[entry.name], strict=True):
+                        m.d.comb += next_value[field.low : field.low + field_width(field, self._config)].eq(value)
+        m.d["comb" if self._config.compact else "sync"] += register_value.eq(next_value)
+        with m.Switch(place.number):
             with m.Case(region("registers").number):
-                with m.Switch(index):
-                    for entry in REGISTERS:
-                        with m.Case(entry.offset):
-                            for field, value in zip(entry.fields, values[entry.name], strict=True):
-                                m.d.comb += read_value[field.low : field.low + field_width(field, self._config)].eq(
-                                    value
-                                )
+                m.d.comb += read_value.eq(register_value)
             with m.Case(region("layers").number):
-                with m.Switch(part):
+                with m.Switch(place.part):
                     for i in range(RECORD_SLICES["layers"]):
                         with m.Case(i):
                             m.d.comb += read_value.eq(self.record.word_select(i, BUS_BITS))
@@ -275,7 +286,7 @@ class Control(wiring.Component):
             with m.Case(region("counts").number):
                 m.d.comb += read_value.eq(self.count)
 
-    def _elaborate_register_write(self, m: Module, error: Value) -> None:
+    def _elaborate_register_write(self, m: Module, place: _Place, error: Value) -> None:
         written = self.bus.dat_w
 
         def writable(register: Register) -> None:
@@ -286,7 +297,7 @@ class Control(wiring.Component):
                     if entry is register:
                         m.d.sync += getattr(self, port).eq(written[field.low :])
 
-        with m.Switch(self.index):
+        with m.Switch(place.index):
             for entry in REGISTERS:
                 with m.Case(entry.offset):
                     if entry.name == "control":
@@ -304,7 +315,7 @@ class Control(wiring.Component):
                         m.d.sync += error.bus_address.eq(1)
 
     def _elaborate_slice_write(
-        self, m: Module, slice_stb: Value, number: Value, part: Value, last_part: Value, error: Value
+        self, m: Module, slice_stb: Value, coming: _Place, place: _Place, last_part: Value, error: Value
     ) -> None:
         """Shift the slices of one word in; the last one writes it, two cycles after the acknowledgement.
 
@@ -313,11 +324,12 @@ class Control(wiring.Component):
         staged, given = Signal(self._staged_bits, reset_less=True), Signal(BUS_BITS, reset_less=True)
         takes = Signal()
         depth = max(memory_shape(name, self._config)[0] for name in _LOADABLE)
-        here = Cat(self.index[: ceil_log2(max(2, depth))], number)  # no more of the index, since the word exists
-        next_part, staged_for, in_order = Signal.like(part), Signal(len(here), reset_less=True), Signal()
-        m.d.sync += in_order.eq((part == 0) | ((part == next_part) & (staged_for == here)))
+        # No more of the index, since the word exists.
+        coming_word, word_there = (Cat(at.index[: ceil_log2(max(2, depth))], at.number) for at in (coming, place))
+        next_part, staged_for, in_order = Signal.like(coming.part), Signal(len(coming_word), reset_less=True), Signal()
+        m.d.sync += in_order.eq((coming.part == 0) | ((coming.part == next_part) & (staged_for == coming_word)))
         with m.If(slice_stb & in_order):
-            m.d.sync += [next_part.eq(part + 1), staged_for.eq(here)]
+            m.d.sync += [next_part.eq(place.part + 1), staged_for.eq(word_there)]
         with m.If(slice_stb & ~in_order):
             m.d.sync += error.slice_order.eq(1)
         # Found out late, and all of a wide word depends on it: the slice is shifted in a cycle later.
@@ -326,12 +338,12 @@ class Control(wiring.Component):
             m.d.sync += staged.eq(Cat(staged[BUS_BITS:], given))
         for name in _LOADABLE:
             word, width = getattr(self, f"write_{name}"), memory_shape(name, self._config)[1]
-            written = slice_stb & in_order & (number == region(name).number)
+            written = slice_stb & in_order & (place.number == region(name).number)
             if self._config.compact:
                 m.d.comb += [
-                    word.addr.eq(self.index),
+                    word.addr.eq(place.index),
                     word.data.eq(self.bus.dat_w.replicate(slices(width))),
-                    word.en.eq(Mux(written, 1 << part[: slices(width).bit_length()], 0)),
+                    word.en.eq(Mux(written, 1 << place.part[: slices(width).bit_length()], 0)),
                 ]
             else:
                 m.d.comb += [word.addr.eq(staged_for), word.data.eq(staged[-slices(width) * BUS_BITS :])]

@@ -118,8 +118,9 @@ class Link(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bus, queue, outputs, decisions = self.bus, self._queue, self._outputs, self._decisions
-        restart, clear, cycle, takes_next = Signal(), Signal(), Signal(BUS_BITS), Signal()
-        m.d.sync += cycle.eq(cycle + 1)
+        restarts, clear, cycle, takes_next = Signal(), Signal(), Signal(BUS_BITS), Signal()
+        restart = Signal()
+        m.d.sync += [cycle.eq(cycle + 1), restart.eq(restarts)]
         forget = ResetInserter(restart)
         m.submodules.queue, m.submodules.outputs, m.submodules.decisions = map(forget, (queue, outputs, decisions))
         m.d.comb += [
@@ -170,7 +171,7 @@ class Link(wiring.Component):
             with m.If(self.begins):
                 m.d.sync += checks[name].eq(crc.value)
 
-        inputs_put = Signal(BUS_BITS)
+        inputs_put, put, was_put = Signal(BUS_BITS), Signal(), Signal()
         error = Signal(data.StructLayout({field.name: 1 for field in link_register("error").fields}))
         m.d.comb += self.error.eq(error.as_value().any())
         sizes, constants = self._sizes, self._constants
@@ -240,7 +241,7 @@ class Link(wiring.Component):
                     m.d.comb += bus.ack.eq(1)
                     with m.Switch(bus.adr):
                         for name, act in (
-                            ("control", [restart.eq(bus.dat_w[0]), clear.eq(bus.dat_w[1])]),
+                            ("control", [restarts.eq(bus.dat_w[0]), clear.eq(bus.dat_w[1])]),
                             ("outputs_taken", [outputs.take.eq(1)]),
                             ("decisions_taken", [decisions.take.eq(1)]),
                         ):
@@ -251,12 +252,12 @@ class Link(wiring.Component):
                         with m.Default():
                             with m.If(window == WINDOWS["inputs"]):
                                 m.d.comb += queue.w_en.eq(queue.depth != 0)
-                                with m.If(queue.w_rdy & (queue.depth != 0)):
-                                    m.d.sync += inputs_put.eq(inputs_put + 1)
-                                with m.Else():
+                                m.d.comb += put.eq(queue.w_rdy & (queue.depth != 0))
+                                with m.If(~put):
                                     m.d.sync += error.input_full.eq(1)
                             with m.Else():
                                 m.d.comb += wrong.eq(1)
+        m.d.sync += [was_put.eq(put), inputs_put.eq(inputs_put + was_put)]
         with m.If(restart):
             m.d.sync += inputs_put.eq(0)
         # Last, so that one that comes while errors are cleared is not lost.

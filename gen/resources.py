@@ -13,7 +13,7 @@ from hillock.hw.config import CoreConfig
 from hillock.hw.decoder import table_entry_layout
 from hillock.hw.formats import connection_layout, descriptor_layout, neuron_layout, spike_word_layout, token_layout
 from hillock.hw.registers import memory_shape
-from hillock.hw.spike_queue import lane_entry_layout
+from hillock.hw.spike_queue import lane_entry_layout, queue_word_layout
 from hillock.hw.synapse_memory import SynapseMemory
 
 __all__ = ["Resources", "predict"]
@@ -98,7 +98,7 @@ def _parts(config: CoreConfig, memories: list[_Memory]) -> dict[str, float]:
 
 def _memories(config: CoreConfig) -> list[tuple[int, int, bool, bool]]:
     """(words, bits, answers in the next cycle, may be read while it is written) of every memory of a core."""
-    lanes, spike_bits = config.lanes, spike_word_layout(config).size
+    lanes = config.lanes
     found = [
         *((config.synapse_words, bits, True, False) for bits in SynapseMemory.widths(config)),
         (config.current_words, lanes * config.current_bits, True, False),
@@ -112,11 +112,11 @@ def _memories(config: CoreConfig) -> list[tuple[int, int, bool, bool]]:
     for _ in range(2):
         shallow = config.queue_words <= 16
         words = config.queue_words if shallow else 1 << ceil_log2(config.queue_words)
-        found.append((words, spike_bits, not shallow, True))
+        found.append((words, queue_word_layout(config).size, not shallow, True))
         if config.column_lanes:
             found.append((memory_shape("lanes", config)[0], lane_entry_layout(config).size, False, True))
     if config.replay_words:
-        found.append((config.replay_words, spike_bits, True, True))
+        found.append((config.replay_words, spike_word_layout(config).size, True, True))
     entry = table_entry_layout(config).size
     found += [(words, entry, True, True) for words in (config.row_entries, config.column_entries) if words]
     if config.grouped:

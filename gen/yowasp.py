@@ -187,7 +187,7 @@ def read_output(path: Path, tool: Tool) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise HillockError(
             f"{tool.name} ended without an error, but {path} cannot be read ({error}): remove "
-            f"{path.parent} and run 'make synth' again"
+            f"{path.parent} and run the same again"
         ) from None
     return dict(values)
 

@@ -9,12 +9,21 @@ from .config import CoreConfig
 from .formats import record_layout, spike_word_layout, token_layout, write_port
 from .registers import LANE_ENTRY, memory_shape
 
-__all__ = ["SpikeQueue", "lane_entry_layout"]
+__all__ = ["SpikeQueue", "lane_entry_layout", "queue_word_layout"]
 
 
 def lane_entry_layout(config: CoreConfig) -> data.StructLayout:
     """An entry of the lane table: what a lane adds to the channel and the column of its word."""
     return record_layout(LANE_ENTRY, ("channel", "column"), config)
+
+
+def queue_word_layout(config: CoreConfig) -> data.StructLayout:
+    """A word in the queue, with whether it has a spike, and whether several: who takes it has no time to find out.
+
+    In a compact core there is time, and no room.
+    """
+    flag = 0 if config.compact else 1
+    return data.StructLayout({"word": spike_word_layout(config), "any": flag, "several": flag})
 
 
 def _shallow(config: CoreConfig) -> bool:
@@ -87,10 +96,7 @@ class SpikeQueue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        # With each word goes whether it has a spike, and whether several: who takes it has no time to find out. In a
-        # compact core there is time, and no room.
-        flags = 0 if config.compact else 1
-        layout = data.StructLayout({"word": spike_word_layout(config), "any": flags, "several": flags})
+        layout = queue_word_layout(config)
         words: fifo.SyncFIFO | fifo.SyncFIFOBuffered
         if _shallow(config):
             words = fifo.SyncFIFO(width=layout.size, depth=config.queue_words)

@@ -237,7 +237,7 @@ def test_core_that_does_not_fit_and_tool_that_is_killed_have_their_way_out(tool,
 
 def test_tool_without_output_is_an_error(tools, tmp_path, monkeypatch):
     monkeypatch.setattr(synth, "run_tool", lambda *arguments: None)
-    with pytest.raises(HillockError, match=r"placement\.json cannot be read .*: remove .* and run 'make synth' again"):
+    with pytest.raises(HillockError, match=r"placement\.json cannot be read .*: remove .* and run the same again"):
         synthesize(SMALL, folder=tmp_path)
 
 

@@ -168,3 +168,31 @@ def test_events_without_a_payload_carry_one():
     trace = golden.run(network, events=events)
     assert all(layer.spikes.any() for layer in trace.layers)
     assert run(mixed, events, 0.0) == (wanted(trace), trace.decision)
+
+
+def test_an_inner_core_says_what_is_beyond_its_input():
+    """If it was loaded for another network than the core before it: here as if the layer between had one channel."""
+    network = chain(1)
+    placement = place_pipeline(network, [1], [3, 2])
+    events = [[(address, 1) for address in range(8)]] * network.timesteps
+    assert golden.run(network, events=events).layers[0].spikes[:, 2:].any()  # beyond the first channel of two neurons
+    words = pack(events, network.input, placement.configs[0]).tolist()
+    found = []
+    for channels in (3, 1):
+        first, second = placement.memory_inits()
+        registers = {**second.registers, "input_channels": channels}
+        dut = Accelerator(placement.configs, [first, replace(second, registers=registers)])
+
+        async def bench(ctx, dut=dut):
+            put(ctx, dut.spikes, ready=1)
+            for word in words:
+                put(ctx, dut.inputs, valid=1)
+                ctx.set(dut.inputs.payload.as_value(), word)
+                await ctx.tick().until(dut.inputs.ready)
+            put(ctx, dut.inputs, valid=0)
+            await ctx.tick().until(dut.decision.valid)
+            bus = Bus(ctx, dut)
+            found.append([await bus.access(at("error") | core << BUS_ADDRESS_BITS) for core in range(2)])
+
+        simulate(dut, bench)
+    assert found == [[0, 0], [0, ERROR_BITS["input_address"]]]

@@ -14,9 +14,12 @@ from hillock.hw.synapse_memory import HUGE
 
 __all__ = ["accelerator_verilog", "core_verilog", "without_contents"]
 
+_WORKING = ("potentials", "storage", "counts", "memory")
+"""Memories of which no word is read before it has been written: potentials, queues, spike counters, rings."""
+
 _CONTENTS = re.compile(
-    rf'(\(\* ram_style = "{HUGE}" \*\)\s*reg \[\d+:0\] (\S+) \[\d+:0\];)'
-    r"\s*initial begin\s(?:\s*\2\[\d+\] = \S+;)+\s*end\b"
+    rf'((?:\(\* ram_style = "{HUGE}" \*\)\s*)?)(reg \[\d+:0\] (\S+) \[\d+:0\];)'
+    r"\s*initial begin\s(?:\s*\3\[\d+\] = \S+;)+\s*end\b"
 )
 
 
@@ -43,5 +46,9 @@ def core_verilog(config: CoreConfig, init: MemoryInit | None = None, *, trace: b
 
 
 def without_contents(verilog: str) -> str:
-    """The same, where memories that lie in large RAMs (`hw.synapse_memory`) hold nothing at power-up."""
-    return _CONTENTS.sub(r"\1", verilog)
+    """The same for synthesis, where these memories hold nothing at power-up.
+
+    Those that lie in large RAMs (`hw.synapse_memory`), which no bitstream can fill; and those of `_WORKING`, where it is
+    of no account. Yosys 0.70 fails at an assertion in some designs where it is told that they hold zeros.
+    """
+    return _CONTENTS.sub(lambda found: found[1] + found[2] if found[1] or found[3] in _WORKING else found[0], verilog)

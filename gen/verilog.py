@@ -48,7 +48,7 @@ def core_verilog(config: CoreConfig, init: MemoryInit | None = None, *, trace: b
 def without_contents(verilog: str) -> str:
     """The same for synthesis, where these memories hold nothing at power-up.
 
-    Those that lie in large RAMs (`hw.synapse_memory`), which no bitstream can fill; and those of `_WORKING`, where it is
-    of no account. Yosys 0.70 fails at an assertion in some designs where it is told that they hold zeros.
+    Those that lie in large RAMs (`hw.synapse_memory`), which no bitstream can fill; and those of `_WORKING`, where it
+    is of no account. Yosys 0.70 fails at an assertion in some designs where it is told that they hold zeros.
     """
     return _CONTENTS.sub(lambda found: found[1] + found[2] if found[1] or found[3] in _WORKING else found[0], verilog)

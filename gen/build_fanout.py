@@ -29,7 +29,8 @@ def split(module: dict[str, Any], most: int = MOST) -> int:
     """Change a module of a netlist that `write_json` of Yosys wrote; returns how many cells are new.
 
     What drives more than `most` inputs is copied, and what drives those copies in turn. Inputs go to the copies in the
-    order of the lanes that they belong to, and then of their names.
+    order of the lanes that they belong to, and then of their names. From `most` = 12 on this ends for any netlist: a
+    copy takes at least half of `most` inputs off what it is a copy of, and has five inputs at most itself.
     """
     cells = module["cells"]
     drivers: dict[int, str] = {}

@@ -26,6 +26,10 @@ def queue_word_layout(config: CoreConfig) -> data.StructLayout:
     return data.StructLayout({"word": spike_word_layout(config), "any": flag, "several": flag})
 
 
+_LONG_CHAIN = 64
+"""Of more lanes, the chain that clears the lowest spike leaves no time to look at what is left."""
+
+
 def _shallow(config: CoreConfig) -> bool:
     """Whether the queue is a LUT RAM, which answers a cycle earlier, rather than a block RAM."""
     return config.queue_words <= 16
@@ -41,6 +45,25 @@ def _any_and_several(m: Module, name: str, bits: Value) -> tuple[Value, Value]:
         m.d.comb += above.eq(Cat(group.any() for group in groups))
         some = above
     return some[0], Cat(several).any() if several else Const(0)
+
+
+def _three_or_more(m: Module, bits: Value) -> Value:
+    """Whether three bits or more are set, by a tree: each node counts up to 3, in two bits."""
+    counts: list[Value] = []
+    for low in range(0, len(bits), 4):
+        group = bits[low : low + 4]
+        count = Signal(2, name=f"spikes_{low}")
+        total = sum((bit for bit in group), Const(0))
+        m.d.comb += count.eq(Mux(total >= 3, 3, total))
+        counts.append(count)
+    while len(counts) > 1:
+        sums = []
+        for at, pair in enumerate(zip(counts[::2], counts[1::2], strict=False)):
+            both = Signal(2, name=f"spikes_{len(counts)}_{at}")
+            m.d.comb += both.eq(Mux(pair[0] + pair[1] >= 3, 3, pair[0] + pair[1]))
+            sums.append(both)
+        counts = sums + counts[2 * len(sums) :]
+    return counts[0] == 3
 
 
 class SpikeQueue(wiring.Component):
@@ -133,7 +156,10 @@ class SpikeQueue(wiring.Component):
             moves.eq(loaded & (~picked_valid | picked_ready)),
             words.r_en.eq(~loaded | (moves & spent)),
         ]
-        _, several_remaining = _any_and_several(m, "remaining", remaining)
+        if config.lanes > _LONG_CHAIN:
+            several_remaining = _three_or_more(m, head.spikes)
+        else:
+            _, several_remaining = _any_and_several(m, "remaining", remaining)
         with m.If(moves):
             m.d.sync += [head.spikes.eq(remaining), any_left.eq(several), several.eq(several_remaining)]
             with m.If(~any_left):

@@ -40,7 +40,8 @@ def board_sim(
     def end(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    # SIGINT too: a shell that starts this in the background has it ignored.
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with board:
             for place in (board.tcp_url, board.pty_path):
@@ -51,7 +52,8 @@ def board_sim(
     except KeyboardInterrupt:
         pass  # how it is meant to end
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def placement_of(model: str, lanes: list[int] | None, cut: list[str] | None) -> "PipelinePlacement":

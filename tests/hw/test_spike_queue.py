@@ -254,7 +254,7 @@ def test_a_pass_of_silence_is_a_marker(seed):
 def test_three_or_more(width):
     """Exhaustively."""
 
-    class Counter(Elaboratable):
+    class Counter(Elaboratable):  # type: ignore[misc]
         def __init__(self):
             self.bits, self.found = Signal(width), Signal()
 

@@ -200,12 +200,9 @@ class Control(wiring.Component):
         with m.If(self.started):
             m.d.sync += [self._active_bank.eq(self._bank), self.image_offset.eq(Mux(self._bank, self.image_words, 0))]
 
-        coming = place = _Place(number, self.index, part)
-        if not config.compact:  # where these registers would cost more than they gain
-            place = _Place(*(Signal.like(value, name=f"{name}_held") for name, value in vars(coming).items()))
-            m.d.sync += [
-                held.eq(value) for held, value in zip(vars(place).values(), vars(coming).values(), strict=True)
-            ]
+        coming = _Place(number, self.index, part)
+        place = _Place(*(Signal.like(value, name=f"{name}_held") for name, value in vars(coming).items()))
+        m.d.sync += [held.eq(vars(coming)[name]) for name, held in vars(place).items()]
 
         read_value = Signal(BUS_BITS)
         with m.If(exists & ((place.number == region("registers").number) | ~self.busy)):

@@ -43,7 +43,7 @@ def test_ulx3s(name, device, lut, bram, dsp):
     found = board(name)
     assert (found.name, found.device, found.family) == (name, device, "ecp5")
     assert (found.lut, found.ff, found.bram, found.dsp) == (lut, lut, bram, dsp)
-    assert found.clock == 100
+    assert found.clock == 75
 
 
 def test_every_board_is_whole():

@@ -109,14 +109,14 @@ def test_everything_is_there(model, tools, tmp_path):
     folder = tmp_path / "ulx3s-85f" / "tiny"
     assert tools.ran == ["Yosys", "nextpnr-ecp5", "ecppack"]
     assert json.loads((folder / "report.json").read_text()) == values
-    assert values["clock"] == {"asked": 100.0, "made": 100.0, "reached": 123.4, "met": True}
+    assert values["clock"] == {"asked": 75.0, "made": 75.0, "reached": 123.4, "met": True}
     assert values["resources"]["lut"] | {"predicted": 0} == {"available": 83640, "predicted": 0, "used": 1100}
     assert values["resources"]["bram"]["used"] == 3
     assert values["critical_path"] == "from a.b through 1 LUT level to c.d: 0.8 ns of logic, 3.0 ns of routing"
     assert values["state"] == "built, not yet run on a board"
     speed = values["speed"]
-    assert speed["images_per_second"] == pytest.approx(1e8 / speed["cycles_per_image"], rel=1e-4)
-    assert speed["gsops_peak"] == values["lanes"] / 10
+    assert speed["images_per_second"] == pytest.approx(75e6 / speed["cycles_per_image"], rel=1e-4)
+    assert speed["gsops_peak"] == values["lanes"] * 0.075
     assert speed["gsops_sustained"] == pytest.approx(speed["gsops_peak"] * speed["lane_utilization"], rel=0.01)
     names = {"top.bit", "top.v", "top.lpf", "synthesis.ys", "build.sh", "registers.md", "csr.csv", "manifest.json"}
     assert names | {"hillock_registers.h"} <= set(values["files"])
@@ -128,7 +128,7 @@ def test_everything_is_there(model, tools, tmp_path):
         _, placement = read_images(folder / name)
         assert placement.config.as_dict() == values["cores"][int(name[-1])]["config"]
     page = (folder / "report.html").read_text()
-    for words in ("123.4 MHz reached", "100 MHz wanted", "not yet run on a board", "a.b", values["network_digest"]):
+    for words in ("123.4 MHz reached", "75 MHz wanted", "not yet run on a board", "a.b", values["network_digest"]):
         assert words in page
     assert not re.search(r"https?://|<script", page)
 
@@ -183,10 +183,10 @@ def test_a_tool_that_writes_nothing(model, tools, tmp_path):
 
 
 def test_a_clock_that_is_missed(model, tools, tmp_path):
-    tools.fmax = 83.21
+    tools.fmax = 73.21
     text = (
-        "tiny on ulx3s-85f: place and route reaches 83.2 MHz, and 100 are wanted. The longest path is from a.b through "
-        "1 LUT level to c.d: 0.8 ns of logic, 3.0 ns of routing. There is no bitstream: ask for --clock 83, try "
+        "tiny on ulx3s-85f: place and route reaches 73.2 MHz, and 75 are wanted. The longest path is from a.b through "
+        "1 LUT level to c.d: 0.8 ns of logic, 3.0 ns of routing. There is no bitstream: ask for --clock 73, try "
         "another --seed than 1, or take fewer --lanes than 4"
     )
     for _ in range(2):  # the second time it is known
@@ -197,10 +197,10 @@ def test_a_clock_that_is_missed(model, tools, tmp_path):
     assert tools.ran == ["Yosys", "nextpnr-ecp5"]
     assert not (folder / "top.bit").exists()
     report = json.loads((folder / "report.json").read_text())
-    assert (report["clock"]["reached"], report["clock"]["met"]) == (83.21, False)
+    assert (report["clock"]["reached"], report["clock"]["met"]) == (73.21, False)
     assert "The clock was missed" in (folder / "report.html").read_text()
-    tools.fmax = 83.21
-    assert build(request(model, clock=83.0), tmp_path, QUIET)["clock"]["met"]
+    tools.fmax = 73.21
+    assert build(request(model, clock=73.0), tmp_path, QUIET)["clock"]["met"]
 
 
 def test_a_design_that_does_not_fit_is_told_before_it_is_placed(model, tools, tmp_path):
@@ -358,7 +358,7 @@ def test_command_estimates_and_only_writes(run, model, tools, tmp_path):
         (("--model", "no-such"), "model 'no-such': must be one of "),
         (("--lanes", "many"), "lanes: it must be a number or two as 1..4, not 'many'"),
         (("--clock", "999"), "clock: the PLL of the ecp5 makes no 999 MHz of the 25 MHz of the board"),
-        (("--baud", "90000000"), "UART of 90,000,000 baud at a clock of 100,000,000 Hz: "),
+        (("--baud", "90000000"), "UART of 90,000,000 baud at a clock of 75,000,000 Hz: "),
         (("--images", "100000"), "100000"),
     ],
 )

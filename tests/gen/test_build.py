@@ -123,7 +123,7 @@ def test_everything_is_there(model, tools, tmp_path):
     for name, digest in values["files"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert (manifest["bitstream"], manifest["clock_hz"], manifest["baud"]) == ("top.bit", 100_000_000, 1_000_000)
+    assert (manifest["bitstream"], manifest["clock_hz"], manifest["baud"]) == ("top.bit", 75_000_000, 1_000_000)
     for name in manifest["images"]:
         _, placement = read_images(folder / name)
         assert placement.config.as_dict() == values["cores"][int(name[-1])]["config"]

@@ -40,8 +40,8 @@ class Board:
     oscillator, clock : float
         MHz of what is at the pin `clk`, and of what a design runs at where nothing else is asked for. What place and
         route reaches is another matter.
-    lanes : int
-        Of a plan, at most, where nothing else is asked for.
+    lanes, seed : int
+        Of a plan, at most, and of place and route, where nothing else is asked for.
     nextpnr, pack : tuple of str
         What the tools are told of the device.
     pins : dict
@@ -67,6 +67,7 @@ class Board:
     oscillator: float = 25.0
     clock: float
     lanes: int = 64
+    seed: int = 1
     nextpnr: tuple[str, ...] = ()
     pack: tuple[str, ...] = ()
     pins: Mapping[str, str] = field(default_factory=dict)
@@ -120,13 +121,14 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "oscillator": ((int, float), "a number of MHz"),
     "clock": ((int, float), "a number of MHz"),
     "lanes": (int, "a number"),
+    "seed": (int, "a number"),
     "leds_on": (int, "0 or 1"),
     "has": (dict, "a table of counts"),
     "pins": (dict, "a table of sites"),
     "link": (dict, "a table of sizes"),
     "core": (dict, "a table of sizes"),
 }
-_OPTIONAL = ("nextpnr", "pack", "flash", "leds_on", "link", "core")
+_OPTIONAL = ("seed", "nextpnr", "pack", "flash", "leds_on", "link", "core")
 
 
 def _checked(given: dict[str, Any], problems: Problems) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def _checked(given: dict[str, Any], problems: Problems) -> dict[str, Any]:
             values[name] = tuple(value) if kind is list else value
     family = values.get("family", FAMILIES[0])
     problems.require(family in FAMILIES, f"family must be one of {', '.join(FAMILIES)}, not {family!r}")
-    for name in ("oscillator", "clock", "lanes"):
+    for name in ("oscillator", "clock", "lanes", "seed"):
         problems.require(values.get(name, 1) > 0, f"{name} must be more than 0, not {values.get(name)}")
     problems.require(values.get("leds_on", 0) in (0, 1), f"leds_on must be 0 or 1, not {values.get('leds_on')}")
     try:

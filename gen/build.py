@@ -52,8 +52,8 @@ class Request:
         MHz; those that the board's file says if not given.
     baud : int
         Of the UART, in bits per second.
-    seed : int
-        Of place and route.
+    seed : int, optional
+        Of place and route; that of the board's file if not given.
     images : int
         Recorded for the plan.
     """
@@ -65,12 +65,14 @@ class Request:
     goal: Goal = Goal.SPEED
     clock: float | None = None
     baud: int = 1_000_000
-    seed: int = 1
+    seed: int | None = None
     images: int = 4
 
     def target(self) -> Board:
-        """The board, at the clock that is wanted."""
+        """The board, at the clock and with the seed that are wanted."""
         found = board(self.board)
+        if self.seed is not None:
+            found = replace(found, seed=self.seed)
         if self.clock is None:
             return found
         if not (math.isfinite(self.clock) and self.clock > 0):
@@ -82,9 +84,10 @@ class Request:
         """The command that says all of it."""
         lanes = "" if self.lanes is None else f" --lanes {_span(self.lanes)}"
         clock = "" if self.clock is None else f" --clock {self.clock:g}"
+        seed = "" if self.seed is None else f" --seed {self.seed}"
         return (
             f"hillock build --board {self.board} --model {self.model} --cores {_span(self.cores)}{lanes}"
-            f" --goal {self.goal.value}{clock} --baud {self.baud} --seed {self.seed} --images {self.images}"
+            f" --goal {self.goal.value}{clock} --baud {self.baud}{seed} --images {self.images}"
         )
 
 
@@ -102,7 +105,7 @@ def estimate(request: Request, progress: Progress) -> dict[str, Any]:
 def prepare(request: Request, root: Path, progress: Progress) -> tuple[Path, Flow]:
     """Write everything that comes before the tools; returns the folder, and what is to be run in it."""
     target, model = request.target(), load_model(request.model)
-    flow = flow_of(target, clock=target.clock, seed=request.seed)
+    flow = flow_of(target, clock=target.clock, seed=target.seed)
     with progress.step(1, 2, "plan"):
         planned = _design(request, target, model)
     folder = root / target.name / model.network.name
@@ -119,7 +122,7 @@ def build(request: Request, root: Path, progress: Progress) -> dict[str, Any]:
     numbers and the way out. Where the clock is missed there is a report, and no bitstream.
     """
     target, model = request.target(), load_model(request.model)
-    flow = flow_of(target, clock=target.clock, seed=request.seed)
+    flow = flow_of(target, clock=target.clock, seed=target.seed)
     folder = root / target.name / model.network.name
     if not flow.steps:
         raise HillockError(
@@ -153,7 +156,7 @@ def build(request: Request, root: Path, progress: Progress) -> dict[str, Any]:
     digests = _digests(folder, names)
     _write_manifest(planned, flow, folder, digests)
     values |= {
-        "seed": request.seed,
+        "seed": target.seed,
         "bitstream": flow.bitstream,
         "tools": tools,
         "command": request.command,

@@ -26,7 +26,9 @@ def build(
     ] = "speed",
     clock: Annotated[float | None, typer.Option(help="MHz; what the board's file says if not given.")] = None,
     baud: Annotated[int, typer.Option(min=1, help="Of the UART.")] = 1_000_000,
-    seed: Annotated[int, typer.Option(min=1, help="Of place and route.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(min=1, help="Of place and route; that of the board's file if not given.")
+    ] = None,
     images: Annotated[int, typer.Option(min=1, help="Test images that the cycles are computed for.")] = 4,
     only_estimate: Annotated[bool, typer.Option("--estimate", help="Plan and predict, and write nothing.")] = False,
     no_build: Annotated[bool, typer.Option("--no-build", help="Write Verilog and scripts, and run no tool.")] = False,

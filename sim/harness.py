@@ -1,7 +1,5 @@
 """Whole inferences on the compiled gateware, with no Python in the loop: build the program, feed it, read it."""
 
-import hashlib
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,22 +13,17 @@ from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError
 from hillock.hw.registers import region, register
 
+from .compiled import MAIN, WAIVED, compiled
 from .measured import Measured, measured_runs
 from .plan import Pipeline, Plan, as_pipeline
 from .stimulus import Event
 from .synapses import Shape
 from .token_words import pack
-from .tool import find_verilator
 
 __all__ = ["Harness", "Measured", "Results", "Stimulus", "build"]
 
 _END, _WRITE, _READ, _STALL, _RUN_EVENTS, _RUN_IMAGES = range(6)
-_SOURCE = Path(__file__).parent / "verilator" / "main.cpp"
-_FLAGS = (
-    *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--top-module", "accelerator"),
-    *("-Wno-fatal", "-Wno-WIDTHEXPAND", "-Wno-WIDTHTRUNC", "-Wno-UNUSEDSIGNAL"),
-    *("-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O1"),
-)
+_SOURCE = MAIN / "main.cpp"
 
 
 class Stimulus:
@@ -148,48 +141,22 @@ def build(verilog: str, configs: CoreConfig | Sequence[CoreConfig], folder: Path
 
     What is there already is used again. `configs` are those of its cores.
     """
-    tool = find_verilator()
     cores = [configs] if isinstance(configs, CoreConfig) else list(configs)
     listed = " ".join(f"X({number}, {core.lanes}, {core.potential_bits})" for number, core in enumerate(cores))
-    header = f"// number, lanes and potential bits of each core\n#define CORES(X) {listed}\n"
-    source = _SOURCE.read_text()
-    identity = "\0".join([verilog, source, tool.identity, header, str(waves), *_FLAGS])
-    place = folder / hashlib.sha256(identity.encode()).hexdigest()[:16]
-    program = place / "harness"
-    if program.exists():
-        return Harness(program)
-    place.mkdir(parents=True, exist_ok=True)
     # Registers that take both edges make one evaluation of a cycle, where a clock that rises and falls needs two. For
     # waves it stays the clock that people know.
-    (place / "accelerator.v").write_text(verilog if waves else verilog.replace("@(posedge clk)", "@(edge clk)"))
-    (place / "cores.h").write_text(header)
-    with tempfile.TemporaryDirectory(dir=place) as scratch:
-        command = [
-            "verilator",
-            "--cc",
-            "--exe",
-            "--build",
-            "-j",
-            "2",
-            *_FLAGS,
-            "-CFLAGS",
-            f"-std=c++17 -I{place.resolve()}",
-            "--Mdir",
-            scratch,
-            "-o",
-            "harness",
-            *(["--trace-vcd"] if waves else []),
-            *tool.arguments,
-            str((place / "accelerator.v").resolve()),
-            str(_SOURCE.resolve()),
-        ]
-        log = subprocess.run(command, env=tool.environment(), capture_output=True, text=True, check=False)
-        (place / "build.log").write_text(log.stdout + log.stderr)
-        if log.returncode:
-            errors = [line for line in (log.stdout + log.stderr).splitlines() if "rror" in line]
-            raise HillockError(
-                f"Verilator ({tool.identity}) could not compile the gateware; see {place / 'build.log'}: "
-                f"{' / '.join(errors[:3])}"
-            )
-        os.replace(Path(scratch) / "harness", program)
+    written = {
+        "accelerator.v": verilog if waves else verilog.replace("@(posedge clk)", "@(edge clk)"),
+        "cores.h": f"// number, lanes and potential bits of each core\n#define CORES(X) {listed}\n",
+    }
+    flags = (*WAIVED, *(["--trace-vcd"] if waves else []))
+    program = compiled(
+        "harness",
+        top="accelerator",
+        what="the gateware",
+        written=written,
+        sources=[_SOURCE],
+        folder=folder,
+        flags=flags,
+    )
     return Harness(program)

@@ -1,7 +1,5 @@
 """The system on chip, compiled: run to the end of its program, and what its console said."""
 
-import hashlib
-import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,12 +10,11 @@ import numpy as np
 
 from hillock.hw.problems import HillockError
 
-from .tool import find_verilator
+from .compiled import MAIN, WAIVED, compiled
 
 __all__ = ["Said", "build_soc", "run_soc"]
 
-_SOURCE = Path(__file__).parent / "verilator" / "soc.cpp"
-_WAIVED = ("-Wno-fatal", *(f"-Wno-{name}" for name in ("WIDTHEXPAND", "WIDTHTRUNC", "UNUSEDSIGNAL", "CASEINCOMPLETE")))
+_SOURCE = MAIN / "soc.cpp"
 _NOT_STOPPED = 3
 
 
@@ -34,32 +31,16 @@ def build_soc(verilog: str, sources: Sequence[Path], folder: Path) -> Path:
 
     What is there already is used again. A `HillockError` says what Verilator has to say.
     """
-    tool = find_verilator()
-    identity = "\0".join([verilog, *(path.read_text() for path in sources), _SOURCE.read_text(), tool.identity])
-    place = folder / hashlib.sha256(identity.encode()).hexdigest()[:16]
-    program = place / "soc"
-    if program.exists():
-        return program
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "soc.v").write_text(verilog)
-    with tempfile.TemporaryDirectory(dir=place) as scratch:
-        command = [
-            *("verilator", "--cc", "--exe", "--build", "-j", "2", "-O3", "--noassert", "--top-module", "soc"),
-            *("--x-assign", "fast", "--x-initial", "fast", *_WAIVED),
-            *("-CFLAGS", "-std=c++17", "-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O0"),
-            *("--Mdir", scratch, "-o", "soc", *tool.arguments),
-            *(str(path.resolve()) for path in (place / "soc.v", *sources, _SOURCE)),
-        ]
-        log = subprocess.run(command, env=tool.environment(), capture_output=True, text=True, check=False)
-        (place / "build.log").write_text(log.stdout + log.stderr)
-        if log.returncode:
-            errors = [line for line in (log.stdout + log.stderr).splitlines() if "rror" in line]
-            raise HillockError(
-                f"Verilator ({tool.identity}) could not compile the system on chip; see {place / 'build.log'}: "
-                f"{' / '.join(errors[:3])}"
-            )
-        os.replace(Path(scratch) / "soc", program)
-    return program
+    return compiled(
+        "soc",
+        top="soc",
+        what="the system on chip",
+        written={"soc.v": verilog},
+        sources=[*sources, _SOURCE],
+        folder=folder,
+        flags=(*WAIVED, "-Wno-CASEINCOMPLETE"),
+        make="OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O0",
+    )
 
 
 def run_soc(

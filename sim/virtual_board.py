@@ -1,22 +1,19 @@
 """A board without a board: the whole design, compiled, with its UART at a TCP port or a pseudo-terminal."""
 
-import hashlib
 import os
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from hillock.hw.problems import HillockError
 
-from .tool import find_verilator
+from .compiled import MAIN, compiled
 
 __all__ = ["VirtualBoard", "build_board"]
 
-_SOURCE = Path(__file__).parent / "verilator" / "board.cpp"
-_WAIVED = ("-Wno-fatal", "-Wno-WIDTHEXPAND", "-Wno-WIDTHTRUNC", "-Wno-UNUSEDSIGNAL")
+_SOURCE = MAIN / "board.cpp"
 _PATIENCE = 5
 """Seconds that the program is given to end."""
 
@@ -26,32 +23,9 @@ def build_board(verilog: str, folder: Path) -> Path:
 
     What is there already is used again. A `HillockError` says what Verilator has to say.
     """
-    tool = find_verilator()
-    identity = "\0".join([verilog, _SOURCE.read_text(), tool.identity])
-    place = folder / hashlib.sha256(identity.encode()).hexdigest()[:16]
-    program = place / "board"
-    if program.exists():
-        return program
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "system.v").write_text(verilog)
-    with tempfile.TemporaryDirectory(dir=place) as scratch:
-        command = [
-            *("verilator", "--cc", "--exe", "--build", "-j", "2", "-O3", "--noassert", "--top-module", "system"),
-            *("--x-assign", "fast", "--x-initial", "fast", *_WAIVED),
-            *("-CFLAGS", "-std=c++17", "-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O1"),
-            *("--Mdir", scratch, "-o", "board", *tool.arguments),
-            *(str(path.resolve()) for path in (place / "system.v", _SOURCE)),
-        ]
-        log = subprocess.run(command, env=tool.environment(), capture_output=True, text=True, check=False)
-        (place / "build.log").write_text(log.stdout + log.stderr)
-        if log.returncode:
-            errors = [line for line in (log.stdout + log.stderr).splitlines() if "rror" in line]
-            raise HillockError(
-                f"Verilator ({tool.identity}) could not compile the board design; see {place / 'build.log'}: "
-                f"{' / '.join(errors[:3])}"
-            )
-        os.replace(Path(scratch) / "board", program)
-    return program
+    return compiled(
+        "board", top="system", what="the board design", written={"system.v": verilog}, sources=[_SOURCE], folder=folder
+    )
 
 
 class VirtualBoard:

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "Vsystem.h"
+#include "uart.h"
 #include "verilated.h"
 
 namespace {
@@ -33,7 +34,6 @@ namespace {
 constexpr unsigned SLICE = 512;           // cycles between two looks at the clients
 constexpr int NAP = 1, SLEEP = 200;       // milliseconds
 constexpr size_t MOST_UNREAD = 1 << 20;   // bytes that a client may leave unread: a serial port loses them much earlier
-constexpr unsigned FRAME = 10;            // bits of a byte on the wire
 
 volatile std::sig_atomic_t stopped = 0;
 
@@ -49,12 +49,12 @@ void check(bool fine, const char* text) {
 // The host's end of the two wires: bytes to bits and back.
 class Wires {
   public:
-    explicit Wires(unsigned divisor) : divisor_(divisor) {}
+    explicit Wires(unsigned divisor) : divisor_(divisor), from_board_(divisor, "board") {}
 
     std::deque<uint8_t> to_send;
     std::string received;
 
-    bool active() const { return left_ || !to_send.empty() || reading_; }
+    bool active() const { return left_ || !to_send.empty() || from_board_.active(); }
 
     // What the board's receiver sees in this cycle.
     bool drive() {
@@ -71,26 +71,13 @@ class Wires {
 
     // What the board's transmitter shows in this cycle.
     void sample(bool bit) {
-        if (!reading_) {
-            if (bit) return;
-            reading_ = true;
-            age_ = 0;
-            bits_ = 0;
-        }
-        if (age_ % divisor_ == divisor_ / 2) bits_ |= static_cast<unsigned>(bit) << age_ / divisor_;
-        if (++age_ == FRAME * divisor_ - divisor_ / 2 + 1) {
-            reading_ = false;
-            if (!(bits_ >> (FRAME - 1) & 1)) {
-                std::fprintf(stderr, "board: the design sent a byte without a stop bit\n");
-                std::exit(2);
-            }
-            received.push_back(static_cast<char>(bits_ >> 1));
-        }
+        const int byte = from_board_.sample(bit);
+        if (byte >= 0) received.push_back(static_cast<char>(byte));
     }
 
   private:
-    unsigned divisor_, frame_ = 0, left_ = 0, bits_ = 0, age_ = 0;
-    bool reading_ = false;
+    unsigned divisor_, frame_ = 0, left_ = 0;
+    FromWire from_board_;
 };
 
 // A place where a client may connect: what it sends, and what waits for it.

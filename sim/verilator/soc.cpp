@@ -12,41 +12,10 @@
 #include <cstdlib>
 
 #include "Vsoc.h"
+#include "uart.h"
 #include "verilated.h"
 
 namespace {
-
-constexpr unsigned FRAME = 10;  // bits of a byte on the wire
-
-// Bytes from the console's wire, each bit sampled in its middle.
-class Console {
-  public:
-    explicit Console(unsigned divisor) : divisor_(divisor) {}
-
-    void sample(bool bit) {
-        if (!reading_) {
-            if (bit) return;
-            reading_ = true;
-            age_ = 0;
-            bits_ = 0;
-        }
-        if (age_ % divisor_ == divisor_ / 2) bits_ |= static_cast<unsigned>(bit) << age_ / divisor_;
-        if (++age_ == FRAME * divisor_ - divisor_ / 2 + 1) {
-            reading_ = false;
-            if (!(bits_ >> (FRAME - 1) & 1)) {
-                std::fprintf(stderr, "soc: the console sent a byte without a stop bit\n");
-                std::exit(2);
-            }
-            const int byte = static_cast<int>(bits_ >> 1 & 0xff);
-            std::putchar(byte);
-            if (byte == '\n') std::fflush(stdout);
-        }
-    }
-
-  private:
-    unsigned divisor_, bits_ = 0, age_ = 0;
-    bool reading_ = false;
-};
 
 void tick(Vsoc& design) {
     design.clk = 1;
@@ -82,7 +51,7 @@ int main(int argc, char** argv) {
     const unsigned divisor = static_cast<unsigned>(std::strtoul(argv[1], nullptr, 10));
     const uint64_t most = std::strtoull(argv[2], nullptr, 10);
     Vsoc design;
-    Console console(divisor);
+    FromWire console(divisor, "soc");
     design.link_rx = 1;
     design.rst = 1;
     tick(design);
@@ -92,7 +61,10 @@ int main(int argc, char** argv) {
     uint64_t cycles = 0;
     for (; cycles < most && !design.halted; ++cycles) {
         tick(design);
-        console.sample(design.tx);
+        const int byte = console.sample(design.tx);
+        if (byte < 0) continue;
+        std::putchar(byte);
+        if (byte == '\n') std::fflush(stdout);
     }
     std::fflush(stdout);
     std::fprintf(stderr, "%" PRIu64 "\n", cycles);

@@ -10,7 +10,7 @@ import pytest
 from hillock.gen.verilog import core_verilog
 from hillock.hw.config import CoreConfig
 from hillock.hw.problems import HillockError
-from hillock.sim import harness, tool
+from hillock.sim import compiled, harness, tool
 from hillock.sim.tool import find_verilator
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "test-harness"
@@ -37,7 +37,7 @@ def calls(monkeypatch):
         (Path(command[command.index("--Mdir") + 1]) / "harness").touch()
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(harness, "find_verilator", lambda: tool.Verilator(Path("/nowhere"), "Verilator 5.036"))
+    monkeypatch.setattr(compiled, "find_verilator", lambda: tool.Verilator(Path("/nowhere"), "Verilator 5.036"))
     monkeypatch.setattr(subprocess, "run", run)
     return commands
 
@@ -71,7 +71,7 @@ def test_whatever_goes_into_a_program_makes_it_another(calls, monkeypatch, tmp_p
     source.write_text(harness._SOURCE.read_text() + "\n")
     monkeypatch.setattr(harness, "_SOURCE", source)
     build()
-    monkeypatch.setattr(harness, "find_verilator", lambda: tool.Verilator(Path("/nowhere"), "Verilator 5.037"))
+    monkeypatch.setattr(compiled, "find_verilator", lambda: tool.Verilator(Path("/nowhere"), "Verilator 5.037"))
     build()
     assert len(calls) == len(made) == 9
     assert all(program.exists() for program in made)

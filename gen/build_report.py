@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from rich import box
 from rich.table import Table
 
 from .build_design import Design
-from .svg import COLOURS
+from .pages import render
 from .words import fixed, of, percent
 from .yowasp import Hop
 
@@ -18,8 +16,6 @@ __all__ = ["RESOURCES", "STATE", "hops", "page", "path_in_words", "plan_values",
 
 RESOURCES = {"lut": "LUTs", "ff": "flip-flops", "bram": "block RAMs", "dsp": "multipliers", "spram": "SPRAMs"}
 STATE = "built, not yet run on a board"
-
-_TEMPLATE = Path(__file__).with_name("build_report.html")
 
 
 def plan_values(design: Design) -> dict[str, Any]:
@@ -114,10 +110,7 @@ def table(values: Mapping[str, Any]) -> Table:
 
 def page(values: Mapping[str, Any]) -> str:
     """`report.html`: one page without scripts that refers to nothing outside itself."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(count=_count, fixed=fixed, percent=percent)
-    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(values=values, names=RESOURCES, colours=COLOURS) + "\n"
+    return render("build_report.html", {"values": values, "names": RESOURCES}, {"count": _count})
 
 
 def hops(path: Sequence[Hop]) -> list[dict[str, Any]]:

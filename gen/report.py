@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from hillock.hw.config import RANGES
@@ -12,15 +11,15 @@ from hillock.sim.network import INPUT, Connection, Decision, Dense, Layer, Reset
 
 from . import plot_spikes, plots
 from .figures import Simulation
+from .pages import render
 from .scores import image_error
-from .svg import COLOURS, layer_colour
+from .svg import layer_colour
 from .tables import compared, cycle_shares, verdict
 from .tiles import picture, spike_map
-from .words import fixed, of, percent, rough
+from .words import fixed, of, rough
 
 __all__ = ["write_report"]
 
-_TEMPLATE = Path(__file__).with_name("report.html")
 _TRACED_LAYERS = 4
 _TRACED_NEURONS = 2
 
@@ -32,12 +31,10 @@ def write_report(result: Simulation, folder: Path) -> Path:
     """
     if result.sample is None:
         raise ValueError("a report is about at least one image")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(count="{:,}".format, fixed=fixed, percent=percent, rough=rough)
-    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(_context(result))
+    page = render("report.html", _context(result), {"count": "{:,}".format, "rough": rough})
     path = folder / "report.html"
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(page + "\n", encoding="utf-8", newline="\n")
+    path.write_text(page, encoding="utf-8", newline="\n")
     return path
 
 
@@ -87,7 +84,6 @@ def _context(result: Simulation) -> dict[str, Any]:
         "histogram": plots.cycle_histogram(result.cycles),
         "layer_parameters": [_parameters(layer) for layer in network.layers],
         "command": _command(result),
-        "colours": COLOURS,
         "layer_colours": [layer_colour(index) for index in range(len(names))],
     }
 

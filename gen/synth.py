@@ -14,7 +14,7 @@ from rich.console import Console
 from hillock.hw.config import CoreConfig
 from hillock.sim.network_file import write_file
 
-from .verilog import core_verilog
+from .verilog import core_verilog, without_contents
 from .yowasp import (
     NEXTPNR_ECP5,
     YOSYS,
@@ -172,7 +172,7 @@ def synthesize(
         f"{frequency:g}",
     ]
     with progress.step(1, 3, "Verilog"):
-        verilog = core_verilog(config, trace=False)
+        verilog = without_contents(core_verilog(config, trace=False))
     identity = {
         "verilog": hashlib.sha256(verilog.encode()).hexdigest(),
         "config": config.as_dict(),

@@ -181,6 +181,11 @@ class CoreConfig:
         return self.columns_per_word > 1
 
     @property
+    def lane_apart(self) -> bool:
+        """Whether the lane of a spike is added where its walk begins, in one sum with the rest, and not before."""
+        return not self.tables and not self.compact
+
+    @property
     def one_word(self) -> bool:
         """Whether all potentials are one word, which the core keeps in registers."""
         return self.potential_words == 1

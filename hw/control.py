@@ -9,6 +9,7 @@ from amaranth.utils import ceil_log2
 
 from .config import REGION_SHIFT, CoreConfig
 from .formats import slice_port
+from .register_read import meant_registers, read_registers
 from .registers import (
     BUS_ADDRESS_BITS,
     BUS_BITS,
@@ -104,7 +105,8 @@ class Control(wiring.Component):
     index, lane : out
         The memory word, and the lane of a potential, that the bus reads.
     record, lane_value, count : in
-        The layer record, the value in a lane, or the counter, that is there; at most `_READ_CYCLES` cycles later.
+        The layer record, the value in a lane, or the counter, that is there; at most `_READ_CYCLES` cycles later, the
+        record one cycle sooner.
     write_layers, write_connections, ... : out
         One whole word of each memory that can be loaded: enable, address and data.
     """
@@ -204,9 +206,11 @@ class Control(wiring.Component):
         place = _Place(*(Signal.like(value, name=f"{name}_held") for name, value in vars(coming).items()))
         m.d.sync += [held.eq(vars(coming)[name]) for name, held in vars(place).items()]
 
+        early = not config.compact
+        meant = meant_registers(m, coming.index if early else place.index, REGISTERS, early=early)
         read_value = Signal(BUS_BITS)
         with m.If(exists & ((place.number == region("registers").number) | ~self.busy)):
-            self._elaborate_read(m, place, error, read_value)
+            self._elaborate_read(m, place, meant, error, read_value)
 
         slice_stb = Signal()
         self._elaborate_slice_write(m, slice_stb, coming, place, last_part, error)
@@ -238,7 +242,7 @@ class Control(wiring.Component):
                     with m.If(~exists):
                         m.d.sync += error.bus_address.eq(1)
                     with m.Elif(place.number == region("registers").number):
-                        self._elaborate_register_write(m, place, error)
+                        self._elaborate_register_write(m, meant, error)
                     with m.Elif(place.number == region("counts").number):
                         m.d.sync += error.bus_address.eq(1)
                     with m.Elif(self.busy & ~spare_bank):
@@ -260,56 +264,49 @@ class Control(wiring.Component):
         is_image = (number == region("currents").number) & (index >> 1 < self.image_words)
         return is_image & (second != self._active_bank) & ~self._pending
 
-    def _elaborate_read(self, m: Module, place: _Place, error: Value, read_value: Value) -> None:
+    def _elaborate_read(
+        self, m: Module, place: _Place, meant: dict[str, Signal], error: Value, read_value: Value
+    ) -> None:
         """`read_value`: what the address holds."""
-        values = self._register_values(error)
-        next_value, register_value = Signal(BUS_BITS), Signal(BUS_BITS)
-        with m.Switch(place.index):
-            for entry in REGISTERS:
-                with m.Case(entry.offset):
-                    for field, value in zip(entry.fields, values[entry.name], strict=True):
-                        m.d.comb += next_value[field.low : field.low + field_width(field, self._config)].eq(value)
-        m.d["comb" if self._config.compact else "sync"] += register_value.eq(next_value)
+        chosen = m.d["comb" if self._config.compact else "sync"]
+        register_value, slice_value = Signal(BUS_BITS), Signal(BUS_BITS)
+        chosen += register_value.eq(
+            read_registers(
+                REGISTERS, meant, self._register_values(error), lambda field: field_width(field, self._config)
+            )
+        )
+        with m.Switch(place.part):
+            for i in range(RECORD_SLICES["layers"]):
+                with m.Case(i):
+                    chosen += slice_value.eq(self.record.word_select(i, BUS_BITS))
         with m.Switch(place.number):
             with m.Case(region("registers").number):
                 m.d.comb += read_value.eq(register_value)
             with m.Case(region("layers").number):
-                with m.Switch(place.part):
-                    for i in range(RECORD_SLICES["layers"]):
-                        with m.Case(i):
-                            m.d.comb += read_value.eq(self.record.word_select(i, BUS_BITS))
+                m.d.comb += read_value.eq(slice_value)
             with m.Case(*(region(name).number for name in ("synapses", "currents", "potentials"))):
                 m.d.comb += read_value.eq(self.lane_value)
             with m.Case(region("counts").number):
                 m.d.comb += read_value.eq(self.count)
 
-    def _elaborate_register_write(self, m: Module, place: _Place, error: Value) -> None:
+    def _elaborate_register_write(self, m: Module, meant: dict[str, Signal], error: Value) -> None:
         written = self.bus.dat_w
-
-        def writable(register: Register) -> None:
-            with m.If(self.busy):
-                m.d.sync += error.load_while_running.eq(1)
-            with m.Else():
-                for entry, field, port in _writable():
-                    if entry is register:
-                        m.d.sync += getattr(self, port).eq(written[field.low :])
-
-        with m.Switch(place.index):
-            for entry in REGISTERS:
-                with m.Case(entry.offset):
-                    if entry.name == "control":
-                        m.d.comb += self.abort.eq(written[1])
-                        with m.If(written[0] & ~written[1]):
-                            with m.If(self._pending | ~self.input_mode_image):
-                                m.d.sync += error.start_refused.eq(1)
-                            with m.Else():
-                                m.d.sync += [self._pending.eq(1), self._bank.eq(written[2])]
-                    elif entry.name == "error":
-                        m.d.sync += error.eq(error.as_value() & ~written[: len(ERRORS)])
-                    elif entry.access == Access.RW:
-                        writable(entry)
-                    else:
-                        m.d.sync += error.bus_address.eq(1)
+        with m.If(meant["control"]):
+            m.d.comb += self.abort.eq(written[1])
+            with m.If(written[0] & ~written[1]):
+                with m.If(self._pending | ~self.input_mode_image):
+                    m.d.sync += error.start_refused.eq(1)
+                with m.Else():
+                    m.d.sync += [self._pending.eq(1), self._bank.eq(written[2])]
+        with m.If(meant["error"]):
+            m.d.sync += error.eq(error.as_value() & ~written[: len(ERRORS)])
+        with m.If(Cat(meant[entry.name] for entry in REGISTERS if entry.access == Access.RO).any()):
+            m.d.sync += error.bus_address.eq(1)
+        with m.If(Cat(meant[entry.name] for entry in REGISTERS if entry.access == Access.RW).any() & self.busy):
+            m.d.sync += error.load_while_running.eq(1)
+        for entry, field, port in _writable():
+            with m.If(meant[entry.name] & ~self.busy):
+                m.d.sync += getattr(self, port).eq(written[field.low :])
 
     def _elaborate_slice_write(
         self, m: Module, slice_stb: Value, coming: _Place, place: _Place, last_part: Value, error: Value

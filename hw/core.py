@@ -20,6 +20,7 @@ from .formats import (
     neuron_layout,
     operation_layout,
     record_bits,
+    spike_groups,
     token_layout,
 )
 from .neuron_array import NeuronArray
@@ -104,7 +105,8 @@ class Core(wiring.Component):
             neurons=_records(LAYER_RECORD, neuron_layout(config), init.layers),
         )
         lanes = _records(LANE_ENTRY, lane_entry_layout(config), init.lanes)
-        self.next_queue, self.output_queue = SpikeQueue(config, lanes=lanes), SpikeQueue(config, lanes=lanes)
+        self.next_queue = SpikeQueue(config, lanes=lanes, lane_apart=config.lane_apart)
+        self.output_queue = SpikeQueue(config, lanes=lanes)
         self.replay = Replay(config) if config.replay_words else None
         self.control = Control(config, registers=dict(init.registers))
         token = token_layout(config)
@@ -239,31 +241,34 @@ class Core(wiring.Component):
         """Input: what is beyond its grid goes no further than this.
 
         What another core gives comes late in the cycle, and is beyond the grid only if the two were loaded with what
-        does not belong together: that is an error all the same.
+        does not belong together: that is an error all the same, of which the other side of the queue tells.
         """
         config, control, sequencer = self._config, self.control, self.sequencer
         queue = fifo.SyncFIFOBuffered(width=token_layout(config).size, depth=config.input_queue)
         m.submodules.input_queue = forget(queue)
-        given, image = self.inputs.payload, control.input_mode_image
-        legal = given.marker | (
-            (given.channel < control.input_channels)
-            & (given.column < control.input_grid_columns)
-            & (given.row < control.input_grid_rows)
-        )
         tokens = stream.Signature(token_layout(config)).create()
+        checked = tokens if self._inner else self.inputs
+        token, legal = checked.payload, Signal()
+        m.d.comb += legal.eq(
+            ~control.input_mode_image
+            & (
+                token.marker
+                | (
+                    (token.channel < control.input_channels)
+                    & (token.column < control.input_grid_columns)
+                    & (token.row < control.input_grid_rows)
+                )
+            )
+        )
         m.d.comb += [
             self.inputs.ready.eq(queue.w_rdy),
-            queue.w_data.eq(given),
-            queue.w_en.eq(self.inputs.valid & (self._inner | (legal & ~image))),
+            queue.w_data.eq(self.inputs.payload),
+            queue.w_en.eq(self.inputs.valid & (legal | self._inner)),
             tokens.payload.eq(queue.r_data),
             tokens.valid.eq(queue.r_rdy),
             queue.r_en.eq(tokens.ready),
+            control.illegal_input.eq(checked.valid & checked.ready & ~legal),
         ]
-        illegal = self.inputs.valid & self.inputs.ready & (~legal | image)
-        if self._inner:
-            m.d.sync += control.illegal_input.eq(illegal)
-        else:
-            m.d.comb += control.illegal_input.eq(illegal)
         self._offer(m, "input_skid", forget, tokens, sequencer.inputs)
 
     def _offer(
@@ -273,7 +278,7 @@ class Core(wiring.Component):
         if self._config.compact:
             wiring.connect(m, given, taken)
             return
-        m.submodules[name] = skid = forget(Skid(token_layout(self._config)))
+        m.submodules[name] = skid = forget(Skid(given.payload.shape()))
         wiring.connect(m, given, skid.given)
         wiring.connect(m, skid.taken, taken)
 
@@ -304,11 +309,13 @@ class Core(wiring.Component):
         next_queue, output_queue = self.next_queue, self.output_queue
         m.d.comb += [
             next_queue.word.eq(array.spikes),
+            next_queue.groups.eq(array.groups),
             next_queue.layer.eq(array.layer),
-            next_queue.valid.eq(array.spikes_valid & array.to_next),
+            next_queue.valid.eq(array.to_next),
             output_queue.word.eq(array.spikes),
+            output_queue.groups.eq(array.groups),
             output_queue.layer.eq(array.layer),
-            output_queue.valid.eq(array.spikes_valid & array.to_output),
+            output_queue.valid.eq(array.to_output),
             output_queue.reserve.eq(sequencer.output_reserve),
             sequencer.output_free.eq(output_queue.free),
         ]
@@ -319,7 +326,7 @@ class Core(wiring.Component):
             m.submodules.replay = forget(replay)
             m.d.comb += [
                 replay.word.eq(array.spikes),
-                replay.valid.eq(array.spikes_valid & array.to_replay),
+                replay.valid.eq(array.to_replay),
                 replay.first.eq(array.first),
                 replay.write_base.eq(array.replay_base),
                 replay.begin.eq(sequencer.replay_begin),
@@ -328,6 +335,7 @@ class Core(wiring.Component):
             with m.If(replay.replayed_valid):
                 m.d.comb += [
                     next_queue.word.eq(replay.replayed),
+                    *(next_queue.groups[name].eq(bits) for name, bits in spike_groups(replay.replayed.spikes).items()),
                     next_queue.layer.eq(sequencer.connection.source_layer),
                     next_queue.valid.eq(1),
                 ]

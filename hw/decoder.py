@@ -36,7 +36,7 @@ class Decoder(wiring.Component):
     Members
     -------
     tokens : in stream
-        See `formats.token_layout`.
+        See `formats.token_layout`; in a core without tables, with the lane apart.
     requests : out stream
         See `formats.request_layout`.
     accepts : in
@@ -53,7 +53,7 @@ class Decoder(wiring.Component):
         entry = table_entry_layout(config)
         super().__init__(
             {
-                "tokens": In(stream.Signature(token_layout(config))),
+                "tokens": In(stream.Signature(token_layout(config, lane_apart=config.lane_apart))),
                 "requests": Out(stream.Signature(request_layout(config))),
                 "accepts": In(1),
                 "connection": In(connection_layout(config)),
@@ -76,6 +76,7 @@ class Decoder(wiring.Component):
             request.potential.eq(self.potential_base),
             request.synapse.eq(self.connection.synapse_base),
             request.synapse_offset.eq(token.channel),
+            request.synapse_lane.eq(token.lane),
             request.rows.eq(1),
             request.columns.eq(1),
             request.one_row.eq(1),

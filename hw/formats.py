@@ -23,6 +23,8 @@ __all__ = [
     "record_port",
     "request_layout",
     "slice_port",
+    "spike_groups",
+    "spike_groups_layout",
     "spike_word_layout",
     "spread",
     "token_layout",
@@ -53,9 +55,13 @@ def payload_width(config: CoreConfig) -> int:
     return config.payload_bits if config.payload_bits > 1 else 0
 
 
-def token_layout(config: CoreConfig) -> data.StructLayout:
-    """An event and its place, or the marker that closes a timestep (nothing else of it then matters)."""
-    return data.StructLayout({**_place(config), "payload": payload_width(config), "marker": 1})
+def token_layout(config: CoreConfig, *, lane_apart: bool = False) -> data.StructLayout:
+    """An event and its place, or the marker that closes a timestep (nothing else of it then matters).
+
+    `lane_apart`: a lane is still to be added to the channel, see `SpikeQueue`.
+    """
+    lane = range(max(2, config.lanes)) if lane_apart else 0
+    return data.StructLayout({**_place(config), "lane": lane, "payload": payload_width(config), "marker": 1})
 
 
 def spike_word_layout(config: CoreConfig) -> data.StructLayout:
@@ -70,11 +76,29 @@ def spike_word_layout(config: CoreConfig) -> data.StructLayout:
     return data.StructLayout({"spikes": config.lanes, "payloads": payloads, **place, "last": 1})
 
 
-def request_layout(config: CoreConfig) -> data.StructLayout:
-    """A walk that may begin: the two parts of the first potential word and synapse word, and its extent.
+def spike_groups_layout(config: CoreConfig) -> data.StructLayout:
+    """Of every four lanes of a spike word, whether one has a spike, and whether several have: see `spike_groups`.
 
-    `marker`: a fire pass instead. `nothing`: an event that reaches no neuron. `one_row`, `one_column`: the walk has no
-    second, or `nothing`.
+    In a compact core nobody needs to know so early.
+    """
+    groups = 0 if config.compact else -(-config.lanes // 4)
+    return data.StructLayout({"any": groups, "several": groups})
+
+
+def spike_groups(spikes: Value) -> dict[str, Value]:
+    """The fields of `spike_groups_layout`: four lanes fit in a LUT."""
+    groups = [spikes[lane : lane + 4] for lane in range(0, len(spikes), 4)]
+    return {
+        "any": Cat(group.any() for group in groups),
+        "several": Cat((group & (group - 1)[: len(group)]).any() for group in groups),
+    }
+
+
+def request_layout(config: CoreConfig) -> data.StructLayout:
+    """A walk that may begin: the parts of the first potential word and synapse word, and its extent.
+
+    `synapse_lane` is a third part, where a token has its lane apart. `marker`: a fire pass instead. `nothing`: an event
+    that reaches no neuron. `one_row`, `one_column`: the walk has no second, or `nothing`.
     """
     potential, synapse = range(max(2, config.potential_words)), range(max(2, config.synapse_words))
     return data.StructLayout(
@@ -86,6 +110,7 @@ def request_layout(config: CoreConfig) -> data.StructLayout:
             "potential_offset": potential,
             "synapse": synapse,
             "synapse_offset": synapse,
+            "synapse_lane": range(max(2, config.lanes)) if config.lane_apart else 0,
             "rows": 8,
             "columns": 8,
             "one_row": 1,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, ResetInserter, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -19,7 +19,8 @@ from .link_registers import (
     link_table_digest,
 )
 from .problems import Problems
-from .registers import BUS_BITS
+from .register_read import meant_registers, read_registers
+from .registers import BUS_BITS, Access
 from .ring import Ring
 
 __all__ = ["Link", "LinkSizes"]
@@ -42,6 +43,9 @@ class LinkSizes:
             least = int(name != "input")
             problems.require(least <= value <= most, f"{name}_depth_log2 must be from {least} to {most}, not {value}")
         problems.raise_any()
+
+
+_WRITABLE = [entry.name for entry in LINK_REGISTERS if entry.access != Access.RO]
 
 
 class Link(wiring.Component):
@@ -200,24 +204,21 @@ class Link(wiring.Component):
             "cycle": [cycle],
         }
 
-        # What there is to read, two cycles after the address, when the memories have answered.
-        register_value, value, readable = Signal(BUS_BITS), Signal(BUS_BITS), Signal()
-        next_value = Signal(BUS_BITS)
-        m.d.sync += register_value.eq(next_value)
-        window, offset = bus.adr[WINDOW_SHIFT:], bus.adr[:WINDOW_SHIFT]
-        with m.Switch(window):
-            with m.Case(0):
-                m.d.comb += value.eq(register_value)
-                with m.Switch(offset):
-                    for entry in LINK_REGISTERS:
-                        with m.Case(entry.offset):
-                            m.d.comb += readable.eq(1)
-                            for field, part in zip(entry.fields, values[entry.name], strict=True):
-                                m.d.comb += next_value[field.low : field.low + int(field.width)].eq(part)
-            with m.Case(WINDOWS["outputs"]):
-                m.d.comb += [readable.eq(1), value.eq(outputs.word)]
-            with m.Case(WINDOWS["decisions"]):
-                m.d.comb += [readable.eq(1), value.eq(decisions.word)]
+        # What an access is about. The address is there a cycle before that matters; what it reads, two cycles after,
+        # when the memories have answered.
+        meant = meant_registers(m, bus.adr, LINK_REGISTERS, early=not self._compact)
+        means_window = {name: Signal(name=f"means_{name}") for name in WINDOWS}
+        for name, number in WINDOWS.items():
+            m.d["comb" if self._compact else "sync"] += means_window[name].eq(bus.adr[WINDOW_SHIFT:] == number)
+        puts, register_value, value = means_window["inputs"], Signal(BUS_BITS), Signal(BUS_BITS)
+        m.d.sync += register_value.eq(read_registers(LINK_REGISTERS, meant, values, lambda field: int(field.width)))
+        means_register = Cat(meant.values()).any()
+        readable = means_register | means_window["outputs"] | means_window["decisions"]
+        m.d.comb += value.eq(
+            register_value
+            | Mux(means_window["outputs"], outputs.word, 0)
+            | Mux(means_window["decisions"], decisions.word, 0)
+        )
 
         asks, wrong = bus.cyc & bus.stb, Signal()
         with m.FSM():
@@ -239,24 +240,19 @@ class Link(wiring.Component):
                 m.next = "IDLE"
                 with m.If(asks):
                     m.d.comb += bus.ack.eq(1)
-                    with m.Switch(bus.adr):
-                        for name, act in (
-                            ("control", [restarts.eq(bus.dat_w[0]), clear.eq(bus.dat_w[1])]),
-                            ("outputs_taken", [outputs.take.eq(1)]),
-                            ("decisions_taken", [decisions.take.eq(1)]),
-                        ):
-                            with m.Case(link_register(name).offset):
-                                m.d.comb += act
-                        with m.Case(link_register("error").offset):
-                            m.d.sync += error.eq(error.as_value() & ~bus.dat_w[: len(error.as_value())])
-                        with m.Default():
-                            with m.If(window == WINDOWS["inputs"]):
-                                m.d.comb += queue.w_en.eq(queue.depth != 0)
-                                m.d.comb += put.eq(queue.w_rdy & (queue.depth != 0))
-                                with m.If(~put):
-                                    m.d.sync += error.input_full.eq(1)
-                            with m.Else():
-                                m.d.comb += wrong.eq(1)
+                    m.d.comb += [
+                        restarts.eq(meant["control"] & bus.dat_w[0]),
+                        clear.eq(meant["control"] & bus.dat_w[1]),
+                        outputs.take.eq(meant["outputs_taken"]),
+                        decisions.take.eq(meant["decisions_taken"]),
+                        queue.w_en.eq(puts & (queue.depth != 0)),
+                        put.eq(queue.w_en & queue.w_rdy),
+                        wrong.eq(~puts & ~Cat(meant[name] for name in _WRITABLE).any()),
+                    ]
+                    with m.If(meant["error"]):
+                        m.d.sync += error.eq(error.as_value() & ~bus.dat_w[: len(error.as_value())])
+                    with m.If(puts & ~put):
+                        m.d.sync += error.input_full.eq(1)
         m.d.sync += [was_put.eq(put), inputs_put.eq(inputs_put + was_put)]
         with m.If(restart):
             m.d.sync += inputs_put.eq(0)

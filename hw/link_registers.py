@@ -7,7 +7,7 @@ gateware, the host library, csr.csv and `docs/link.md` take them from here.
 import hashlib
 
 from .config import REGION_SHIFT
-from .registers import Access, Field, Register
+from .registers import Access, Field, Register, whole
 
 __all__ = [
     "DECISION_WORDS",
@@ -43,14 +43,10 @@ DECISION_WORDS = 2
 """
 
 
-def _whole(name: str, width: int, meaning: str) -> tuple[Field, ...]:
-    return (Field(name, 0, width, meaning),)
-
-
 LINK_REGISTERS = (
-    Register("identity", 0, Access.RO, _whole("identity", 32, "the letters HLNK: there is a hillock link here")),
-    Register("table", 1, Access.RO, _whole("table", 32, "digest of this register table")),
-    Register("design", 2, Access.RO, _whole("design", 32, "digest of the sizes of all cores: what was built")),
+    Register("identity", 0, Access.RO, whole("identity", 32, "the letters HLNK: there is a hillock link here")),
+    Register("table", 1, Access.RO, whole("table", 32, "digest of this register table")),
+    Register("design", 2, Access.RO, whole("design", 32, "digest of the sizes of all cores: what was built")),
     Register(
         "geometry",
         3,
@@ -62,8 +58,8 @@ LINK_REGISTERS = (
             Field("decision_depth_log2", 24, 8, "decisions that the window holds"),
         ),
     ),
-    Register("clock", 4, Access.RO, _whole("clock", 32, "clock cycles per second")),
-    Register("divisor", 5, Access.RO, _whole("divisor", 32, "clock cycles per bit of the UART")),
+    Register("clock", 4, Access.RO, whole("clock", 32, "clock cycles per second")),
+    Register("divisor", 5, Access.RO, whole("divisor", 32, "clock cycles per bit of the UART")),
     Register(
         "control",
         6,
@@ -89,27 +85,27 @@ LINK_REGISTERS = (
         "received",
         8,
         Access.RO,
-        _whole("received", 32, "CRC-32 of all bytes received since `clear`, up to before the command that reads it"),
+        whole("received", 32, "CRC-32 of all bytes received since `clear`, up to before the command that reads it"),
     ),
     Register(
         "sent",
         9,
         Access.RO,
-        _whole("sent", 32, "CRC-32 of all bytes sent since `clear`, up to before the answer that carries it"),
+        whole("sent", 32, "CRC-32 of all bytes sent since `clear`, up to before the answer that carries it"),
     ),
-    Register("input_space", 10, Access.RO, _whole("input_space", 16, "input tokens that can be put without waiting")),
-    Register("inputs_put", 11, Access.RO, _whole("inputs_put", 32, "input tokens put since `restart`")),
+    Register("input_space", 10, Access.RO, whole("input_space", 16, "input tokens that can be put without waiting")),
+    Register("inputs_put", 11, Access.RO, whole("inputs_put", 32, "input tokens put since `restart`")),
     # Decisions first, so that where both are read in one request the output of those decisions is counted too.
-    Register("decisions_given", 12, Access.RO, _whole("decisions_given", 32, "decisions given since `restart`")),
-    Register("decisions_taken", 13, Access.RW, _whole("decisions_taken", 32, "decisions that the host has")),
-    Register("outputs_given", 14, Access.RO, _whole("outputs_given", 32, "output tokens given since `restart`")),
+    Register("decisions_given", 12, Access.RO, whole("decisions_given", 32, "decisions given since `restart`")),
+    Register("decisions_taken", 13, Access.RW, whole("decisions_taken", 32, "decisions that the host has")),
+    Register("outputs_given", 14, Access.RO, whole("outputs_given", 32, "output tokens given since `restart`")),
     Register(
         "outputs_taken",
         15,
         Access.RW,
-        _whole("outputs_taken", 32, "output tokens that the host has; the window keeps those after them"),
+        whole("outputs_taken", 32, "output tokens that the host has; the window keeps those after them"),
     ),
-    Register("cycle", 16, Access.RO, _whole("cycle", 32, "clock cycles since power-up")),
+    Register("cycle", 16, Access.RO, whole("cycle", 32, "clock cycles since power-up")),
 )
 
 

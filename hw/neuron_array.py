@@ -12,6 +12,8 @@ from .formats import (
     payload_width,
     record_port,
     slice_port,
+    spike_groups,
+    spike_groups_layout,
     spike_word_layout,
 )
 from .neuron import CHOICE, choose, decide, saturate, select, settle, settle_control, settle_control_layout
@@ -47,9 +49,10 @@ class NeuronArray(wiring.Component):
         See `formats.operation_layout`; `forget` makes all operations under way invalid.
     synapse_word : in
         Address of the synapse word of the operation that comes in the next cycle.
-    spikes, spikes_valid, first, layer, replay_base, to_next, to_replay, to_output : out
+    spikes, groups, spikes_valid, first, layer, replay_base, to_next, to_replay, to_output : out
         The spikes of a FIRE, `SPIKE_STAGE` cycles after it; valid for words with a spike and for the last of a layer.
-        `first` says that no other has been valid in this fire pass.
+        `groups`: see `formats.spike_groups_layout`. `first` says that no other has been valid in this fire pass.
+        `to_next` and so on: strobes, that a valid word goes there.
     seen_lane, seen : in, out
         The lane looked at, two cycles before it shows, and one signed value for each lane, 0 in all but that one.
     neuron : out
@@ -79,6 +82,7 @@ class NeuronArray(wiring.Component):
                 "shows": In(1),
                 "synapse_word": In(range(max(2, config.synapse_words))),
                 "spikes": Out(spike_word_layout(config)),
+                "groups": Out(spike_groups_layout(config)),
                 "spikes_valid": Out(1),
                 "first": Out(1),
                 "layer": Out(operation["layer"].shape),
@@ -141,12 +145,13 @@ class NeuronArray(wiring.Component):
         neuron = self.neuron
         control3, graded3 = Signal(settle_control_layout(config)), Signal()
         leak_shift4 = Signal(config.leak_shift_bits, reset_less=True)
-        in_layer3 = Signal(lanes)
+        reach2, in_layer3 = Signal.like(op[1].used_lanes), Signal(lanes)
         m.d.sync += [neuron.eq(layer.data), leak_shift4.eq(control3.leak_shift), graded3.eq(neuron.graded)]
         m.d.sync += [control3[name].eq(value) for name, value in settle_control(config, op[2].kind, neuron).items()]
-        m.d.sync += in_layer3.eq(
-            Mux(op[2].kind == Operation.FIRE, Cat(lane < op[2].used_lanes for lane in range(lanes)), 0)
-        )
+        m.d.sync += [
+            reach2.eq(Mux(op[1].kind == Operation.FIRE, op[1].used_lanes, 0)),
+            in_layer3.eq(Cat(lane < reach2 for lane in range(lanes))),
+        ]
 
         # Forwarding: an INTEGRATE writes at the end of stage 2, too late for the next two reads of the same word.
         integrates2, from_zero2 = Signal(), Signal()
@@ -248,11 +253,17 @@ class NeuronArray(wiring.Component):
         m.d.sync += spikes4.eq(Cat(spikes3))
         m.d.comb += [write.data.eq(Cat(written)), self.seen.eq(Cat(seen3)), self.trace_potentials.eq(Cat(results5))]
         # Most of the search for a spike is done where the spikes come from: the queues have little time left for it.
-        fires4, some4 = Signal(), Signal(-(-lanes // 4))
-        m.d.sync += [
-            fires4.eq(valid[3] & (op[3].kind == Operation.FIRE) & ~self.forget),
-            some4.eq(Cat(Cat(spikes3[lane : lane + 4]).any() for lane in range(0, lanes, 4))),
+        fires3, fires4, groups4, occupied4 = Signal(), Signal(), Signal(self.groups.shape()), Signal()
+        m.d.comb += [
+            fires3.eq(valid[3] & (op[3].kind == Operation.FIRE) & ~self.forget),
+            occupied4.eq(op[4].last | groups4.any.any()),
         ]
+        m.d.sync += fires4.eq(fires3)
+        m.d.sync += [groups4[name].eq(value) for name, value in spike_groups(Cat(spikes3)).items()]
+        for name in ("to_next", "to_replay", "to_output"):
+            goes4 = Signal(name=f"{name}4")
+            m.d.sync += goes4.eq(fires3 & op[3][name])
+            m.d.comb += getattr(self, name).eq(goes4 & occupied4)
         # Of a layer, the first word that is valid and the layer's place in the replay memory go with it.
         begins4, replay_base3 = Signal(init=1), Signal.like(self.replay_base)
         m.d.sync += [replay_base3.eq(neuron.replay_base), self.replay_base.eq(replay_base3)]
@@ -269,12 +280,10 @@ class NeuronArray(wiring.Component):
             self.spikes.column.eq(op[4].column),
             self.spikes.row.eq(op[4].row),
             self.spikes.last.eq(op[4].last),
-            self.spikes_valid.eq(fires4 & (op[4].last | some4.any())),
+            self.groups.eq(groups4),
+            self.spikes_valid.eq(fires4 & occupied4),
             self.first.eq(begins4),
             self.layer.eq(op[4].layer),
-            self.to_next.eq(op[4].to_next),
-            self.to_replay.eq(op[4].to_replay),
-            self.to_output.eq(op[4].to_output),
             self.trace_valid.eq(valid[5] & (op[5].kind == Operation.FIRE)),
             self.trace_layer.eq(op[5].layer),
             self.trace_word.eq(op[5].potential_word),

@@ -78,11 +78,15 @@ class Readout(wiring.Component):
         event = self.leaves & ~self.token.marker
 
         timestep = Signal(config.timestep_bits, init=1)
-        all_left = Signal()
+        all_left, counts_now = Signal(), Signal()
         with m.If(self.begin):
-            m.d.sync += [timestep.eq(1), all_left.eq(0)]
+            m.d.sync += [timestep.eq(1), all_left.eq(0), counts_now.eq((self.delay == 0) & ~self.none)]
         with m.Elif(marker):
-            m.d.sync += [timestep.eq(timestep + 1), all_left.eq(timestep == self.timesteps)]
+            m.d.sync += [
+                timestep.eq(timestep + 1),
+                all_left.eq(timestep == self.timesteps),
+                counts_now.eq((timestep >= self.delay) & ~self.none),
+            ]
 
         # Counting takes two stages: read in the cycle in which the event leaves, write in the next. The same class
         # cannot follow at once, since a marker lies between two spikes of one neuron.
@@ -91,17 +95,20 @@ class Readout(wiring.Component):
         )
         write, read = counts.write_port(), counts.read_port()
         touched, was_touched = Signal(config.classes), Signal()
-        index, count, counting = Signal.like(read.addr), Signal(config.timestep_bits), Signal()
+        index, count = Signal.like(read.addr), Signal(config.timestep_bits)
+        counted, beyond, counting = Signal(), Signal(), Signal()
         m.d.comb += [
             read.addr.eq(Mux(self.offered, self.token.channel, self.class_index)),
             count.eq(Mux(was_touched, read.data, 0)),
             self.class_count.eq(count),
         ]
         m.d.sync += [
-            counting.eq(event & (timestep > self.delay) & (self.token.channel < config.classes) & ~self.none),
+            counted.eq(event & counts_now),
+            beyond.eq(self.token.channel[len(index) :].any()),
             index.eq(read.addr),
             was_touched.eq(touched.bit_select(read.addr, 1)),
         ]
+        m.d.comb += counting.eq(counted & ~beyond & (index < config.classes))
         m.d.comb += [write.en.eq(counting), write.addr.eq(index), write.data.eq(count + 1)]
 
         # The best is kept as it was before its last spike, like the count that it is compared with: one comparison of

@@ -31,6 +31,7 @@ __all__ = [
     "register",
     "slices",
     "table_digest",
+    "whole",
 ]
 
 BUS_BITS = 32
@@ -92,7 +93,8 @@ class Region:
         return self.number << REGION_SHIFT
 
 
-def _whole(name: str, width: int | str, meaning: str) -> tuple[Field, ...]:
+def whole(name: str, width: int | str, meaning: str) -> tuple[Field, ...]:
+    """The fields of a register that has one, which has its name."""
     return (Field(name, 0, width, meaning),)
 
 
@@ -111,8 +113,8 @@ REGIONS = (
 )
 
 REGISTERS = (
-    Register("identity", 0, Access.RO, _whole("identity", 32, "the letters HILK: there is a hillock core here")),
-    Register("table", 1, Access.RO, _whole("table", 32, "digest of this register table")),
+    Register("identity", 0, Access.RO, whole("identity", 32, "the letters HILK: there is a hillock core here")),
+    Register("table", 1, Access.RO, whole("table", 32, "digest of this register table")),
     Register(
         "geometry",
         2,
@@ -158,8 +160,8 @@ REGISTERS = (
             Field("pending", 2, 1, "a start waits for the end of the inference under way"),
         ),
     ),
-    Register("error", 6, Access.W1, _whole("error", "errors", "sticky; write ones to clear")),
-    Register("layers", 7, Access.RW, _whole("layers", "layer_count_bits", "number of layers in use")),
+    Register("error", 6, Access.W1, whole("error", "errors", "sticky; write ones to clear")),
+    Register("layers", 7, Access.RW, whole("layers", "layer_count_bits", "number of layers in use")),
     Register(
         "input_mode",
         8,
@@ -169,7 +171,7 @@ REGISTERS = (
             Field("is_static", 1, 1, "1: input events come once, before the first timestep, and are held as a current"),
         ),
     ),
-    Register("input_channels", 9, Access.RW, _whole("input_channels", "channel_count_bits", "channels of the input")),
+    Register("input_channels", 9, Access.RW, whole("input_channels", "channel_count_bits", "channels of the input")),
     Register(
         "input_grid",
         10,
@@ -179,8 +181,8 @@ REGISTERS = (
             Field("rows", 16, "row_count_bits", "rows of the input"),
         ),
     ),
-    Register("timesteps", 11, Access.RW, _whole("timesteps", 16, "T, timesteps of an inference")),
-    Register("delay", 12, Access.RW, _whole("delay", 16, "D, timesteps whose output spikes are not counted")),
+    Register("timesteps", 11, Access.RW, whole("timesteps", 16, "T, timesteps of an inference")),
+    Register("delay", 12, Access.RW, whole("delay", 16, "D, timesteps whose output spikes are not counted")),
     Register(
         "decision_mode",
         13,
@@ -190,19 +192,19 @@ REGISTERS = (
             Field("none", 1, 1, "1: nothing is decided, the decision is 0 and says that the inference has ended"),
         ),
     ),
-    Register("outputs", 14, Access.RW, _whole("outputs", "channel_count_bits", "neurons of a last layer that decides")),
-    Register("decision", 15, Access.RO, _whole("decision", "channel_bits", "the winner; ties go to the lowest index")),
+    Register("outputs", 14, Access.RW, whole("outputs", "channel_count_bits", "neurons of a last layer that decides")),
+    Register("decision", 15, Access.RO, whole("decision", "channel_bits", "the winner; ties go to the lowest index")),
     Register(
         "image_words",
         16,
         Access.RW,
-        _whole(
+        whole(
             "image_words",
             "current_address_bits",
             "current words of an image of which there are two, the second behind the first; 0: there is one",
         ),
     ),
-    Register("cycles", 17, Access.RO, _whole("cycles", 32, "clock cycles from the first input word to the decision")),
+    Register("cycles", 17, Access.RO, whole("cycles", 32, "clock cycles from the first input word to the decision")),
 )
 
 Record = tuple[tuple[int, Field], ...]

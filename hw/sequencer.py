@@ -66,14 +66,14 @@ class Sequencer(wiring.Component):
     def __init__(self, config: CoreConfig, *, descriptors: list[int], connections: list[int]):
         self._config = config
         self._descriptors, self._connections = descriptors, connections
-        token = token_layout(config)
+        token, queued = token_layout(config), token_layout(config, lane_apart=config.lane_apart)
         descriptor, connection = descriptor_layout(config), connection_layout(config)
         layer = range(max(2, config.max_layers))
         super().__init__(
             {
                 "inputs": In(stream.Signature(token)),
-                "spikes": In(stream.Signature(token)),
-                "tokens": Out(stream.Signature(token)),
+                "spikes": In(stream.Signature(queued)),
+                "tokens": Out(stream.Signature(queued)),
                 "accepts": Out(1),
                 "layer": Out(layer),
                 "descriptor": Out(descriptor),
@@ -158,7 +158,12 @@ class Sequencer(wiring.Component):
 
         # The tokens of the connection at hand.
         m.d.comb += [
-            self.tokens.payload.eq(Mux(connection.from_input, self.inputs.payload, self.spikes.payload)),
+            *(
+                self.tokens.payload[name].eq(
+                    Mux(connection.from_input, self.inputs.payload[name], self.spikes.payload[name])
+                )
+                for name in self.inputs.payload.shape().members
+            ),
             self.tokens.valid.eq(Mux(connection.from_input, self.inputs.valid, self.spikes.valid)),
             self.inputs.ready.eq(self.tokens.ready & connection.from_input),
             self.spikes.ready.eq(self.tokens.ready & ~connection.from_input),
@@ -260,10 +265,12 @@ class Sequencer(wiring.Component):
                                 m.next = "IDLE" if config.passes_on else "FINISH"
 
             with m.State("FINISH"):
-                with m.If(change_left != 0):
-                    m.d.sync += change_left.eq(change_left - 1)
-                with m.Else():
-                    m.d.comb += self.finished.eq(1)
-                    with m.If(self.decided):
-                        m.next = "IDLE"
+                m.d.sync += change_left.eq(change_left - 1)
+                with m.If(change_left == 1):
+                    m.next = "FINISHED"
+
+            with m.State("FINISHED"):
+                m.d.comb += self.finished.eq(1)
+                with m.If(self.decided):
+                    m.next = "IDLE"
         return m

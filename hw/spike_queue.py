@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .config import CoreConfig
-from .formats import record_layout, spike_word_layout, token_layout, write_port
+from .formats import record_layout, spike_groups, spike_groups_layout, spike_word_layout, token_layout, write_port
 from .registers import LANE_ENTRY, memory_shape
 
 __all__ = ["SpikeQueue", "lane_entry_layout", "queue_word_layout"]
@@ -26,25 +26,21 @@ def queue_word_layout(config: CoreConfig) -> data.StructLayout:
     return data.StructLayout({"word": spike_word_layout(config), "any": flag, "several": flag})
 
 
-_LONG_CHAIN = 64
-"""Of more lanes, the chain that clears the lowest spike leaves no time to look at what is left."""
-
-
 def _shallow(config: CoreConfig) -> bool:
     """Whether the queue is a LUT RAM, which answers a cycle earlier, rather than a block RAM."""
     return config.queue_words <= 16
 
 
-def _any_and_several(m: Module, name: str, bits: Value) -> tuple[Value, Value]:
-    """Whether a bit is set, and whether two or more are: four at a time, which is quick, and small in LUTs of four."""
-    some, several = bits, []
-    while len(some) > 1:
-        groups = [some[i : i + 4] for i in range(0, len(some), 4)]
-        several += [(group & (group - 1)[: len(group)]).any() for group in groups if len(group) > 1]
-        above = Signal(len(groups), name=f"{name}{len(groups)}")
-        m.d.comb += above.eq(Cat(group.any() for group in groups))
-        some = above
-    return some[0], Cat(several).any() if several else Const(0)
+def _any_and_several(m: Module, name: str, found: dict[str, Value]) -> tuple[Value, Value]:
+    """Whether there is a spike, and whether several, from what `spike_groups` found: four groups at a time."""
+    several = [found["several"]]
+    while len(found["any"]) > 1:
+        found = spike_groups(found["any"])
+        several.append(found["several"])
+        above = Signal(len(found["any"]), name=f"{name}{len(found['any'])}")
+        m.d.comb += above.eq(found["any"])
+        found = {"any": above}
+    return found["any"][0], Cat(several).any()
 
 
 def _three_or_more(m: Module, bits: Value) -> Value:
@@ -81,11 +77,15 @@ class SpikeQueue(wiring.Component):
     config : CoreConfig
     lanes : list of int
         Initial content of the lane table, on a core that has one.
+    lane_apart : bool
+        The tokens have the channel of their word, and their lane beside it: adding the two is left to whoever adds
+        more to them.
 
     Members
     -------
-    word, layer, valid : in
-        A spike word, the layer it comes from, and whether there is one in this cycle.
+    word, groups, layer, valid : in
+        A spike word, what `formats.spike_groups` found in it, the layer it comes from, and whether there is one in this
+        cycle.
     tokens : out stream
         Events and markers, see `formats.token_layout`.
     reserve : in
@@ -96,15 +96,17 @@ class SpikeQueue(wiring.Component):
         One entry of the lane table: enable, address and data.
     """
 
-    def __init__(self, config: CoreConfig, *, lanes: list[int] | None = None):
+    def __init__(self, config: CoreConfig, *, lanes: list[int] | None = None, lane_apart: bool = False):
         self._config = config
         self._lanes = lanes or []
+        self._token = token_layout(config, lane_apart=lane_apart)
         super().__init__(
             {
                 "word": In(spike_word_layout(config)),
+                "groups": In(spike_groups_layout(config)),
                 "layer": In(range(max(2, config.max_layers))),
                 "valid": In(1),
-                "tokens": Out(stream.Signature(token_layout(config))),
+                "tokens": Out(stream.Signature(self._token)),
                 "reserve": In(1),
                 "free": Out(1, init=1),
                 "lane_write": In(write_port(memory_shape("lanes", config)[0], lane_entry_layout(config).size)),
@@ -127,12 +129,14 @@ class SpikeQueue(wiring.Component):
             words = fifo.SyncFIFOBuffered(width=layout.size, depth=1 + (1 << ceil_log2(config.queue_words)))
         m.submodules.words = words
         given, following = Signal(layout), Signal(layout)
-        found = _any_and_several(m, "given", following.word.spikes if config.compact else self.word.spikes)
-        any_following, several_following = found if config.compact else (following.any, following.several)
+        if config.compact:
+            any_following, several_following = _any_and_several(m, "given", spike_groups(following.word.spikes))
+        else:
+            found = {name: self.groups[name] for name in self.groups.shape().members}
+            any_following, several_following = following.any, following.several
+            m.d.comb += Cat(given.any, given.several).eq(Cat(_any_and_several(m, "given", found)))
         m.d.comb += [
             given.word.eq(self.word),
-            given.any.eq(found[0]),
-            given.several.eq(found[1]),
             words.w_data.eq(given),
             words.w_en.eq(self.valid),
             following.eq(words.r_data),
@@ -156,10 +160,10 @@ class SpikeQueue(wiring.Component):
             moves.eq(loaded & (~picked_valid | picked_ready)),
             words.r_en.eq(~loaded | (moves & spent)),
         ]
-        if config.lanes > _LONG_CHAIN:
+        if config.compact:
+            _, several_remaining = _any_and_several(m, "remaining", spike_groups(remaining))
+        else:  # the chain of a wide core leaves no time to look at what it leaves
             several_remaining = _three_or_more(m, head.spikes)
-        else:
-            _, several_remaining = _any_and_several(m, "remaining", remaining)
         with m.If(moves):
             m.d.sync += [head.spikes.eq(remaining), any_left.eq(several), several.eq(several_remaining)]
             with m.If(~any_left):
@@ -175,7 +179,7 @@ class SpikeQueue(wiring.Component):
             ]
 
         # The spike that was picked, and its lane.
-        picked, lane = Signal(token_layout(config)), Signal.like(lowest)
+        picked, lane = Signal(self._token), Signal.like(lowest)
         with m.If(moves):
             m.d.sync += [
                 picked_valid.eq(1),
@@ -197,7 +201,9 @@ class SpikeQueue(wiring.Component):
                 self.tokens.payload.eq(picked),
                 picked_ready.eq(self.tokens.ready),
             ]
-            if not config.compact:
+            if len(picked.lane):
+                m.d.comb += self.tokens.payload.lane.eq(lane)
+            elif not config.compact:
                 m.d.comb += self.tokens.payload.channel.eq(picked.channel + lane)
         return m
 

@@ -134,14 +134,14 @@ class Walker(wiring.Component):
                 Mux(loads, Mux(marker, descriptor.potential_base, request.potential), potential_from)
                 + Mux(loads, Mux(marker, 0, request.potential_offset), potential_step)
             ),
+            # What is looked at while idle goes through the sum too: nothing is to stand between it and its register.
             next_synapse.eq(
-                Mux(loads, request.synapse, synapse_from) + Mux(loads, request.synapse_offset, synapse_step)
+                Mux(self.idle, self.inspected_synapse_word, Mux(loads, request.synapse, synapse_from))
+                + Mux(self.idle, 0, Mux(loads, request.synapse_offset, synapse_step))
+                + Mux(loads & ~self.idle, request.synapse_lane, 0)
             ),
         ]
-        m.d.sync += [
-            potential.eq(next_potential),
-            synapse.eq(Mux(self.idle, self.inspected_synapse_word, next_synapse)),
-        ]
+        m.d.sync += [potential.eq(next_potential), synapse.eq(next_synapse)]
         m.d.comb += self.synapse_word.eq(synapse)
 
         # Of a pass: the place of the first lane, and the current word.

@@ -371,10 +371,10 @@ def run(model, dut, steps, forgets=()):
                 put(ctx, port, en=(1 << len(port.en)) - 1, addr=step.address, data=model.raw(*step[:2]))
 
             (
-                _, _, neuron, look, spike_valid, spike, first, layer, base, to_next, to_replay, to_output,
+                _, _, neuron, look, spike_valid, spike, groups, first, layer, base, to_next, to_replay, to_output,
                 trace_valid, trace_layer, word, mask, potentials,
             ) = await ctx.tick().sample(
-                dut.neuron, dut.seen, dut.spikes_valid, dut.spikes, dut.first, dut.layer, dut.replay_base,
+                dut.neuron, dut.seen, dut.spikes_valid, dut.spikes, dut.groups, dut.first, dut.layer, dut.replay_base,
                 dut.to_next, dut.to_replay, dut.to_output,
                 dut.trace_valid, dut.trace_layer, dut.trace_word, dut.trace_spikes, dut.trace_potentials,
             )  # fmt: skip
@@ -395,6 +395,12 @@ def run(model, dut, steps, forgets=()):
                 }  # fmt: skip
                 got = (payloads, spike.channel, spike.column, spike.row, spike.last, first, layer, base,
                        to_next, to_replay, to_output)  # fmt: skip
+                if not config.compact:
+                    counts = [(spike.spikes >> lane & 15).bit_count() for lane in range(0, config.lanes, 4)]
+                    for shown, least in ((groups.any, 1), (groups.several, 2)):
+                        assert shown == sum((count >= least) << group for group, count in enumerate(counts))
+            else:
+                assert not (to_next | to_replay | to_output)
             same("spikes", got, expected.spikes.get(cycle))
             wanted = expected.traced.get(cycle)
             shown = [potentials[lane] for lane in range(len(wanted[3]) if wanted else 0)]

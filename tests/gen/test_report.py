@@ -83,7 +83,7 @@ def test_a_difference_is_shown_and_escaped(tmp_path):
     assert "spikes compared, 1 mismatch The gateware differs from the golden model. First difference: " in page.text
     assert "spike at layer <i>&last</i>, timestep 1, neuron 0, cycle " in page.text
     assert "<i>" not in html
-    assert ("div", {"class": "verdict differs"}) in page.elements
+    assert ("div", {"class": "verdict bad"}) in page.elements
     assert "spike for spike" not in page.text
 
 
@@ -92,7 +92,7 @@ def test_nothing_compared_proves_nothing(tmp_path):
     result.comparison = type(result.comparison)()
     page = Page(write_report(result, tmp_path).read_text(encoding="utf-8"))
     assert "0 images, 0 spikes compared, 0 mismatches Nothing is proved: too little was compared." in page.text
-    assert ("div", {"class": "verdict differs"}) in page.elements
+    assert ("div", {"class": "verdict bad"}) in page.elements
 
 
 def test_every_layer_has_its_place_in_every_figure(result, html):

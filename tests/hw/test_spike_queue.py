@@ -21,6 +21,7 @@ LAYERS = 3
 GRIDS = {"max_height": 8, "max_width": 40, "max_channels": 128, "row_entries": 1, "column_entries": 1}
 KINDS = {
     "shallow": {"queue_words": 7},
+    "lane_apart": {"queue_words": 7, "row_entries": 0, "column_entries": 0, "max_height": 1, "max_width": 1},
     "deep": {"queue_words": 17},
     "payloads": {"queue_words": 7, "payload_bits": 3},
     "columns": {"queue_words": 7, "columns_per_word": 2},
@@ -106,8 +107,9 @@ def run(config, passes, rng, *, gaps=0.0, stalls=0.0, table=None, loaded=False):
     initial. Returns (cycle, token) of each token taken.
     """
     entry = lane_entry_layout(config)
+    apart = config.lane_apart
     lanes = [entry.const({"channel": channel, "column": column}).as_bits() for channel, column in table or []]
-    dut = SpikeQueue(config, lanes=None if loaded else lanes)
+    dut = SpikeQueue(config, lanes=None if loaded else lanes, lane_apart=apart)
     expected = Expected(config)
     width = config.payload_bits if config.payload_bits > 1 else 0
     log: list[tuple[int, tuple[int, ...] | None]] = []
@@ -128,7 +130,12 @@ def run(config, passes, rng, *, gaps=0.0, stalls=0.0, table=None, loaded=False):
                 payloads = sum(payload << lane * width for lane, payload in word.payloads.items()) if width else 0
                 values = {name: getattr(word, name) for name in ("channel", "column", "row", "last")}
                 spikes = sum(1 << lane for lane in word.payloads)
-                put(ctx, dut, word={"spikes": spikes, "payloads": payloads, **values})
+                counts = [(spikes >> lane & 15).bit_count() for lane in range(0, config.lanes, 4)]
+                groups = {
+                    name: sum((count >= least) << group for group, count in enumerate(counts))
+                    for name, least in (("any", 1), ("several", 2))
+                }
+                put(ctx, dut, word={"spikes": spikes, "payloads": payloads, **values}, groups=groups)
                 expected.waiting.extend((now, token) for token in tokens_of(word, layer, table, config))
             ready = rng.random() >= stalls
             put(ctx, dut.tokens, ready=ready)
@@ -138,7 +145,8 @@ def run(config, passes, rng, *, gaps=0.0, stalls=0.0, table=None, loaded=False):
             got: object = "nothing"
             if valid:
                 payload = token.payload if width else 1
-                got = MARKER if token.marker else (token.channel, token.column, token.row, payload)
+                channel = token.channel + token.lane if apart else token.channel
+                got = MARKER if token.marker else (channel, token.column, token.row, payload)
             assert got == wanted, f"cycle {now}, taken so far: {log}"
             expected.free = expected.free or expected.frees(now)
             assert is_free == expected.free, f"cycle {now}, taken so far: {log}"
@@ -176,7 +184,7 @@ def random_pass(rng, config):
     return rng.randrange(LAYERS), [
         Word(
             {lane: rng.randint(1, top) for lane in range(config.lanes) if rng.random() < density},
-            rng.randrange(config.max_channels - config.lanes), rng.randrange(config.max_width - 2),
+            rng.randrange(config.max_channels - config.lanes), rng.randrange(max(1, config.max_width - 2)),
             rng.randrange(config.max_height), n == count - 1,
         )
         for n in range(count)

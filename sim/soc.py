@@ -44,22 +44,22 @@ def build_soc(verilog: str, sources: Sequence[Path], folder: Path) -> Path:
 
 
 def run_soc(
-    compiled: Path,
+    simulation: Path,
     words: Sequence[int],
     *,
     divisor: int,
     most_cycles: int,
     said: Callable[[str], None] = lambda line: None,
 ) -> Said:
-    """Run with `words` in the memory of the processor until it stops; each line goes to `said` when it comes.
+    """Run what `build_soc` made, with `words` in the memory of the processor, until it stops.
 
-    A `HillockError` when it has not stopped after `most_cycles`.
+    Each line goes to `said` when it comes. A `HillockError` when it has not stopped after `most_cycles`.
     """
     lines: list[str] = []
-    with tempfile.TemporaryDirectory(dir=compiled.parent) as scratch:
+    with tempfile.TemporaryDirectory(dir=simulation.parent) as scratch:
         program = Path(scratch) / "program.bin"
         program.write_bytes(np.array(words, "<u4").tobytes())
-        command = [str(compiled), str(divisor), str(most_cycles), str(program)]
+        command = [str(simulation), str(divisor), str(most_cycles), str(program)]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
         ) as run:

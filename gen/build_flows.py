@@ -31,6 +31,9 @@ TOP = "top"
 _ICE40_LOGIC_SHARE = 0.75
 """Of a period of an iCE40: what ABC thinks of its delays is nearer to the truth, and area is what is short there."""
 
+_ECP5_PLACER = ("--placer", "static")
+"""Of wide cores it lets fewer paths be long than nextpnr's default: docs/boards.md."""
+
 MARGIN = 1.12
 """Place and route is asked for so much more than the clock that is wanted, since it stops when it has enough."""
 
@@ -172,7 +175,8 @@ def _ecp5(board: Board, clock: float, seed: int) -> Flow:
         for pin, (site, standard) in _pins(board)
     )
     frequency = clock * MARGIN
-    options = ("--lpf", f"{TOP}.lpf", "--textcfg", f"{TOP}.config", "--write", PLACED, *_placing(frequency, seed))
+    files = ("--lpf", f"{TOP}.lpf", "--textcfg", f"{TOP}.config", "--write", PLACED)
+    options = (*files, *_ECP5_PLACER, *_placing(frequency, seed))
     return _open_flow(
         board,
         constraints=(f"{TOP}.lpf", lpf),

@@ -2,7 +2,7 @@
 
 from math import gcd
 
-from amaranth.hdl import Cat, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import Out
 
@@ -11,6 +11,7 @@ from .registers import BUS_BITS, CONNECTION_RECORD, LAYER_RECORD, Record, field_
 
 __all__ = [
     "Operation",
+    "any_and_several",
     "connection_layout",
     "descriptor_layout",
     "fixed_fields",
@@ -92,6 +93,18 @@ def spike_groups(spikes: Value) -> dict[str, Value]:
         "any": Cat(group.any() for group in groups),
         "several": Cat((group & (group - 1)[: len(group)]).any() for group in groups),
     }
+
+
+def any_and_several(m: Module, name: str, found: dict[str, Value]) -> tuple[Value, Value]:
+    """Whether there is a spike, and whether several, from what `spike_groups` found: four groups at a time."""
+    several = [found["several"]]
+    while len(found["any"]) > 1:
+        found = spike_groups(found["any"])
+        several.append(found["several"])
+        above = Signal(len(found["any"]), name=f"{name}{len(found['any'])}")
+        m.d.comb += above.eq(found["any"])
+        found = {"any": above}
+    return found["any"][0], Cat(several).any()
 
 
 def request_layout(config: CoreConfig) -> data.StructLayout:

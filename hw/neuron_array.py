@@ -18,6 +18,7 @@ from .formats import (
 )
 from .neuron import CHOICE, choose, decide, saturate, select, settle, settle_control, settle_control_layout
 from .synapse_memory import SynapseMemory
+from .trees import or_tree
 
 __all__ = ["NeuronArray"]
 
@@ -256,7 +257,7 @@ class NeuronArray(wiring.Component):
         fires3, fires4, groups4, occupied4 = Signal(), Signal(), Signal(self.groups.shape()), Signal()
         m.d.comb += [
             fires3.eq(valid[3] & (op[3].kind == Operation.FIRE) & ~self.forget),
-            occupied4.eq(op[4].last | groups4.any.any()),
+            occupied4.eq(or_tree(m, "occupied", [op[4].last, *groups4.any])),
         ]
         m.d.sync += fires4.eq(fires3)
         m.d.sync += [groups4[name].eq(value) for name, value in spike_groups(Cat(spikes3)).items()]

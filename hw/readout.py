@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .config import CoreConfig
 from .formats import token_layout
 from .neuron_array import NeuronArray
+from .trees import or_tree
 
 __all__ = ["Readout"]
 
@@ -124,11 +125,8 @@ class Readout(wiring.Component):
         decided, decision = all_left, best_class
         m.d.sync += self.look_lane.eq(self.lane)
         # In all lanes but that one there are zeros.
-        together = [
-            Cat(lane[bit] for lane in map(Value.cast, (self.lanes[i] for i in range(config.lanes)))).any()
-            for bit in range(config.potential_bits)
-        ]
-        m.d.sync += self.seen.eq(Cat(together))
+        lanes = [Value.cast(self.lanes[lane]).as_unsigned() for lane in range(config.lanes)]
+        m.d.sync += self.seen.eq(or_tree(m, "seen", lanes, shaped=not config.compact))
         if not config.compact:
             decided, decision = self._elaborate_scan(m, all_left, best_class)
         waiting = Signal()

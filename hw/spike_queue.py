@@ -1,12 +1,21 @@
 """From words of spikes to one event after another: a queue, and the compaction that never steps over silence."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from .config import CoreConfig
-from .formats import record_layout, spike_groups, spike_groups_layout, spike_word_layout, token_layout, write_port
+from .formats import (
+    any_and_several,
+    record_layout,
+    spike_groups,
+    spike_groups_layout,
+    spike_word_layout,
+    token_layout,
+    write_port,
+)
+from .lowest_spike import LowestSpike
 from .registers import LANE_ENTRY, memory_shape
 
 __all__ = ["SpikeQueue", "lane_entry_layout", "queue_word_layout"]
@@ -29,37 +38,6 @@ def queue_word_layout(config: CoreConfig) -> data.StructLayout:
 def _shallow(config: CoreConfig) -> bool:
     """Whether the queue is a LUT RAM, which answers a cycle earlier, rather than a block RAM."""
     return config.queue_words <= 16
-
-
-def _any_and_several(m: Module, name: str, found: dict[str, Value]) -> tuple[Value, Value]:
-    """Whether there is a spike, and whether several, from what `spike_groups` found: four groups at a time."""
-    several = [found["several"]]
-    while len(found["any"]) > 1:
-        found = spike_groups(found["any"])
-        several.append(found["several"])
-        above = Signal(len(found["any"]), name=f"{name}{len(found['any'])}")
-        m.d.comb += above.eq(found["any"])
-        found = {"any": above}
-    return found["any"][0], Cat(several).any()
-
-
-def _three_or_more(m: Module, bits: Value) -> Value:
-    """Whether three bits or more are set, by a tree: each node counts up to 3, in two bits."""
-    counts: list[Value] = []
-    for low in range(0, len(bits), 4):
-        group = bits[low : low + 4]
-        count = Signal(2, name=f"spikes_{low}")
-        total = sum((bit for bit in group), Const(0))
-        m.d.comb += count.eq(Mux(total >= 3, 3, total))
-        counts.append(count)
-    while len(counts) > 1:
-        sums = []
-        for at, pair in enumerate(zip(counts[::2], counts[1::2], strict=False)):
-            both = Signal(2, name=f"spikes_{len(counts)}_{at}")
-            m.d.comb += both.eq(Mux(pair[0] + pair[1] >= 3, 3, pair[0] + pair[1]))
-            sums.append(both)
-        counts = sums + counts[2 * len(sums) :]
-    return counts[0] == 3
 
 
 class SpikeQueue(wiring.Component):
@@ -130,11 +108,11 @@ class SpikeQueue(wiring.Component):
         m.submodules.words = words
         given, following = Signal(layout), Signal(layout)
         if config.compact:
-            any_following, several_following = _any_and_several(m, "given", spike_groups(following.word.spikes))
+            any_following, several_following = any_and_several(m, "given", spike_groups(following.word.spikes))
         else:
             found = {name: self.groups[name] for name in self.groups.shape().members}
             any_following, several_following = following.any, following.several
-            m.d.comb += Cat(given.any, given.several).eq(Cat(_any_and_several(m, "given", found)))
+            m.d.comb += Cat(given.any, given.several).eq(Cat(any_and_several(m, "given", found)))
         m.d.comb += [
             given.word.eq(self.word),
             words.w_data.eq(given),
@@ -144,28 +122,24 @@ class SpikeQueue(wiring.Component):
 
         # The word under compaction. It is kept apart from the queue, whose block RAM answers late in the cycle.
         head, loaded, any_left, several = Signal(spike_word_layout(config)), Signal(), Signal(), Signal()
-        lowest = Signal(range(max(2, config.lanes)))
-        remaining = Signal(config.lanes)
+        m.submodules.lowest = lowest = LowestSpike(config)
+        some = Signal.like(lowest.some)
         spent, moves = Signal(), Signal()
         picked_valid, picked_ready = Signal(), Signal()
-        # Subtracting one clears the lowest spike, by a carry chain: what is set before and clear after is the lowest.
-        cleared = Signal(config.lanes)
-        m.d.comb += cleared.eq(head.spikes - 1)
-        for bit in range(len(lowest)):
-            candidates = [lane for lane in range(config.lanes) if lane >> bit & 1]
-            m.d.comb += lowest[bit].eq(Cat(head.spikes[lane] & ~cleared[lane] for lane in candidates).any())
         m.d.comb += [
-            remaining.eq(head.spikes & cleared),
+            lowest.spikes.eq(head.spikes),
+            lowest.some.eq(some),
             spent.eq(Mux(head.last, ~any_left, ~several)),
             moves.eq(loaded & (~picked_valid | picked_ready)),
             words.r_en.eq(~loaded | (moves & spent)),
         ]
-        if config.compact:
-            _, several_remaining = _any_and_several(m, "remaining", spike_groups(remaining))
-        else:  # the chain of a wide core leaves no time to look at what it leaves
-            several_remaining = _three_or_more(m, head.spikes)
         with m.If(moves):
-            m.d.sync += [head.spikes.eq(remaining), any_left.eq(several), several.eq(several_remaining)]
+            m.d.sync += [
+                head.spikes.eq(lowest.spikes_left),
+                some.eq(lowest.some_left),
+                any_left.eq(several),
+                several.eq(lowest.several_left),
+            ]
             with m.If(~any_left):
                 m.d.sync += self.free.eq(1)
         with m.If(self.reserve):
@@ -174,23 +148,24 @@ class SpikeQueue(wiring.Component):
             m.d.sync += [
                 loaded.eq(words.r_rdy),
                 head.eq(following.word),
+                some.eq(0 if config.compact else spike_groups(following.word.spikes)["any"]),
                 any_left.eq(any_following),
                 several.eq(several_following),
             ]
 
         # The spike that was picked, and its lane.
-        picked, lane = Signal(self._token), Signal.like(lowest)
+        picked, lane = Signal(self._token), Signal.like(lowest.lane)
         with m.If(moves):
             m.d.sync += [
                 picked_valid.eq(1),
                 picked.marker.eq(~any_left),
                 picked.row.eq(head.row),
                 picked.column.eq(head.column),
-                picked.channel.eq(Cat(lowest, head.channel) if config.compact else head.channel),
-                lane.eq(lowest),
+                picked.channel.eq(Cat(lowest.lane, head.channel) if config.compact else head.channel),
+                lane.eq(lowest.lane),
             ]
             if width := len(picked.payload):
-                m.d.sync += picked.payload.eq(head.payloads.word_select(lowest, width))
+                m.d.sync += picked.payload.eq(head.payloads.word_select(lowest.lane, width))
         with m.Elif(picked_ready):
             m.d.sync += picked_valid.eq(0)
         if config.column_lanes:

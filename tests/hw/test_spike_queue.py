@@ -9,12 +9,11 @@ from collections import deque
 from typing import NamedTuple
 
 import pytest
-from amaranth.hdl import Elaboratable, Module, Signal
 
 from gateware import put, simulate
 from hillock.hw.config import CoreConfig
 from hillock.hw.registers import memory_shape
-from hillock.hw.spike_queue import SpikeQueue, _three_or_more, lane_entry_layout
+from hillock.hw.spike_queue import SpikeQueue, lane_entry_layout
 
 MARKER = None
 LAYERS = 3
@@ -256,26 +255,3 @@ def test_a_pass_of_silence_is_a_marker(seed):
     config = CoreConfig(lanes=4, queue_words=17)
     silence = 0, [Word({}, last=True)]
     assert run(config, [silence] * 2, random.Random(seed)) == [(5, MARKER), (11, MARKER)]
-
-
-@pytest.mark.parametrize("width", [1, 3, 4, 7, 12])
-def test_three_or_more(width):
-    """Exhaustively."""
-
-    class Counter(Elaboratable):  # type: ignore[misc]
-        def __init__(self):
-            self.bits, self.found = Signal(width), Signal()
-
-        def elaborate(self, platform):
-            m = Module()
-            m.d.comb += self.found.eq(_three_or_more(m, self.bits))
-            return m
-
-    dut = Counter()
-
-    async def bench(ctx):
-        for bits in range(1 << width):
-            ctx.set(dut.bits, bits)
-            assert ctx.get(dut.found) == (bits.bit_count() >= 3)
-
-    simulate(dut, bench)

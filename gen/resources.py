@@ -13,6 +13,7 @@ from amaranth.utils import ceil_log2
 from hillock.hw.config import CoreConfig
 from hillock.hw.decoder import table_entry_layout
 from hillock.hw.formats import connection_layout, descriptor_layout, neuron_layout, spike_word_layout, token_layout
+from hillock.hw.neuron_array import NeuronArray
 from hillock.hw.registers import memory_shape
 from hillock.hw.spike_queue import lane_entry_layout, queue_word_layout
 from hillock.hw.synapse_memory import SynapseMemory
@@ -104,7 +105,7 @@ def _memories(config: CoreConfig) -> list[tuple[int, int, bool, bool]]:
         *((config.synapse_words, bits, True, False) for bits in SynapseMemory.widths(config)),
         (config.current_words, lanes * config.current_bits, True, False),
         (config.max_layers, neuron_layout(config).size, True, False),
-        (config.potential_words, lanes * config.potential_bits, True, False),
+        *((config.potential_words, bits, True, False) for bits in NeuronArray.potential_widths(config)),
         (config.max_layers, descriptor_layout(config).size, True, True),
         (config.max_connections, connection_layout(config).size, True, True),
         (config.input_queue - 1, token_layout(config).size, True, True),

@@ -51,4 +51,7 @@ def without_contents(verilog: str) -> str:
     Those that lie in large RAMs (`hw.synapse_memory`), which no bitstream can fill; and those of `_WORKING`, where it
     is of no account. Yosys 0.70 fails at an assertion in some designs where it is told that they hold zeros.
     """
-    return _CONTENTS.sub(lambda found: found[1] + found[2] if found[1] or found[3] in _WORKING else found[0], verilog)
+    return _CONTENTS.sub(
+        lambda found: found[1] + found[2] if found[1] or found[3].rstrip("_0123456789") in _WORKING else found[0],
+        verilog,
+    )

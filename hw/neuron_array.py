@@ -15,6 +15,7 @@ from .formats import (
     spike_groups,
     spike_groups_layout,
     spike_word_layout,
+    write_port,
 )
 from .neuron import CHOICE, choose, decide, saturate, select, settle, settle_control, settle_control_layout
 from .synapse_memory import SynapseMemory
@@ -105,6 +106,18 @@ class NeuronArray(wiring.Component):
             }
         )
 
+    @staticmethod
+    def potential_widths(config: CoreConfig) -> list[int]:
+        """Bits of the memories that make up a word of potentials, from the lowest on.
+
+        One; but of more than 1,024 words as many as a block RAM has bits at that depth: no multiplexer behind it.
+        """
+        width, words = config.lanes * config.potential_bits, config.potential_words
+        if words <= 1024:
+            return [width]
+        unit = next((bits for bits, depth in ((9, 2048), (4, 4096), (2, 8192)) if words <= depth), 1)
+        return [min(unit, width - low) for low in range(0, width, unit)]
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
@@ -123,10 +136,15 @@ class NeuronArray(wiring.Component):
         current_write = slice_port(config.current_words, lanes * config.current_bits, config).create()
         current = stored("currents", config.current_words, lanes * config.current_bits, self._currents, current_write)
         layer = stored("neurons", config.max_layers, neuron_layout(config).size, self._neurons, self.layer_write)
-        m.submodules.potentials = block = memory.Memory(
-            shape=lanes * bits, depth=max(2, config.potential_words), init=[], attrs=_NO_COLLISION
-        )
-        potential, write = block.read_port(), block.write_port()
+        # The potentials, read at the address of stage 0.
+        potential, write = Signal(lanes * bits), write_port(config.potential_words, lanes * bits).create()
+        for number, width in enumerate(widths := self.potential_widths(config)):
+            here = slice(low := sum(widths[:number]), low + width)
+            block = memory.Memory(shape=width, depth=max(2, config.potential_words), init=[], attrs=_NO_COLLISION)
+            m.submodules["potentials" if len(widths) == 1 else f"potentials_{number}"] = block
+            read, part = block.read_port(), block.write_port()
+            m.d.comb += [read.addr.eq(self.operation.potential_word), potential[here].eq(read.data)]
+            m.d.comb += [part.en.eq(write.en), part.addr.eq(write.addr), part.data.eq(write.data[here])]
 
         # Stage 0 is the port itself; op[n] and valid[n] are the operation when it is in stage n.
         op = [self.operation]
@@ -136,7 +154,6 @@ class NeuronArray(wiring.Component):
             valid.append(Signal(name=f"valid{stage}"))
             m.d.sync += [op[stage].eq(op[stage - 1]), valid[stage].eq(valid[stage - 1] & ~self.forget)]
         m.d.comb += [
-            potential.addr.eq(op[0].potential_word),
             current.addr.eq(op[0].current_word),
             synapse.address.eq(self.synapse_word),
             layer.addr.eq(op[0].layer),
@@ -219,7 +236,7 @@ class NeuronArray(wiring.Component):
                 register, ("held2", "operand2", "sum2", "sum3", "base3", "reset4", "sum4", "kept5", "leak5", "result5")
             )
             m.d.sync += [
-                held2.eq(Mux(no_potential1, 0, Mux(repeated1, sum3, potential.data[here]))),
+                held2.eq(Mux(no_potential1, 0, Mux(repeated1, sum3, potential[here]))),
                 operand2.eq(Mux(no_operand1, 0, Mux(integrates1, weight << config.fraction_bits, extra))),
                 *([] if config.one_word else [sum3.eq(Mux(hidden2[lane], 0, sum2))]),
                 base3.eq(Mux(from_zero2, 0, sum2)),

@@ -110,13 +110,13 @@ class NeuronArray(wiring.Component):
     def potential_widths(config: CoreConfig) -> list[int]:
         """Bits of the memories that make up a word of potentials, from the lowest on.
 
-        One; but of more than 1,024 words as many as a block RAM has bits at that depth: no multiplexer behind it.
+        One; but of 1,025 to 2,048 words nine bits each, which is what a block RAM has at that depth. Left alone,
+        synthesis takes wider ones, and a multiplexer behind them. Of deeper ones there would be too many.
         """
-        width, words = config.lanes * config.potential_bits, config.potential_words
-        if words <= 1024:
+        width = config.lanes * config.potential_bits
+        if not 1024 < config.potential_words <= 2048:
             return [width]
-        unit = next((bits for bits, depth in ((9, 2048), (4, 4096), (2, 8192)) if words <= depth), 1)
-        return [min(unit, width - low) for low in range(0, width, unit)]
+        return [min(9, width - low) for low in range(0, width, 9)]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -131,7 +131,7 @@ def test_states_and_operations_have_their_names(vcd, tmp_path):
     assert (tmp_path / "waves.operations.txt").read_text() == "0 INTEGRATE\n1 FIRE\n2 PRELOAD\n3 LOAD\n4 LATCH\n"
     states = (tmp_path / "waves.states.txt").read_text().splitlines()
     assert states[0] == "0 IDLE"
-    assert {line.split()[1] for line in states} == {"IDLE", "CHANGE", "WALK", "PASS", "FINISH"}
+    assert {line.split()[1] for line in states} == {"IDLE", "CHANGE", "WALK", "PASS", "FINISH", "FINISHED"}
 
 
 def test_the_view_begins_with_the_inference(vcd):

@@ -207,7 +207,7 @@ class Control(wiring.Component):
         m.d.sync += [held.eq(vars(coming)[name]) for name, held in vars(place).items()]
 
         early = not config.compact
-        meant = meant_registers(m, coming.index if early else place.index, REGISTERS, early=early)
+        meant = meant_registers(m, offset if early else place.index, REGISTERS, early=early)
         read_value = Signal(BUS_BITS)
         with m.If(exists & ((place.number == region("registers").number) | ~self.busy)):
             self._elaborate_read(m, place, meant, error, read_value)

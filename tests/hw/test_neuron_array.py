@@ -1,6 +1,7 @@
 """The lanes against a model that performs one operation after another: hazards, spikes, trace, looks, loading."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,8 @@ from array_model import (
     soonest_pairs,
     steps_with,
 )
+from hillock.hw.config import CoreConfig
+from hillock.hw.neuron_array import NeuronArray
 
 
 @pytest.mark.parametrize("widths", WIDTHS)
@@ -49,6 +52,17 @@ def test_any_legal_sequence_equals_one_operation_after_another(widths, seed):
     assert compared["spikes"] > 50
     assert compared["trace"] == sum(step.valid and step.kind is FIRE for step in first + second)
     assert compared["parameters"] > len(steps)
+
+
+def test_deep_potentials_lie_in_slices(seed):
+    """Of nine bits, from 1,025 to 2,048 words: what is in them is the same."""
+    config = CoreConfig(lanes=2, potential_bits=20)
+    for words, widths in ((1024, [40]), (1025, [9, 9, 9, 9, 4]), (2048, [9, 9, 9, 9, 4]), (2049, [40])):
+        assert NeuronArray.potential_widths(replace(config, potential_words=words)) == widths
+    model = Model("saturating", random.Random(seed), potential_words=1025, max_channels=8192)
+    steps = [*random_steps(model, 1000), *looks(model)]
+    assert len(NeuronArray.potential_widths(model.config)) > 1
+    assert run(model, model.array(), steps)["look PRELOAD"] >= WORDS
 
 
 @pytest.mark.parametrize("leaks", [0, 3])

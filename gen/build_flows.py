@@ -31,6 +31,9 @@ TOP = "top"
 _ICE40_LOGIC_SHARE = 0.75
 """Of a period of an iCE40: what ABC thinks of its delays is nearer to the truth, and area is what is short there."""
 
+_ICE40_ROUTER = ("--router", "router2")
+"""With nextpnr's default two nets may take the same wire from each other for ever, where every block RAM is taken."""
+
 _ECP5_PLACER = ("--placer", "static")
 """Of wide cores it lets fewer paths be long than nextpnr's default: docs/boards.md."""
 
@@ -193,7 +196,7 @@ def _ice40(board: Board, clock: float, seed: int) -> Flow:
     # `-no-rw-check` Yosys keeps the old words for them all the same, in some hundred and fifty logic cells.
     pcf = "".join(f"set_io {pin} {site}\n" for pin, (site, _) in _pins(board))
     frequency = clock * MARGIN
-    options = ("--pcf", f"{TOP}.pcf", "--asc", f"{TOP}.asc", *_placing(frequency, seed))
+    options = ("--pcf", f"{TOP}.pcf", "--asc", f"{TOP}.asc", *_ICE40_ROUTER, *_placing(frequency, seed))
     return _open_flow(
         board,
         constraints=(f"{TOP}.pcf", pcf),

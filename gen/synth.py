@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from hillock.hw.config import CoreConfig
+from hillock.hw.problems import HillockError
 from hillock.sim.network_file import write_file
 
 from .verilog import core_verilog, without_contents
@@ -152,6 +154,8 @@ def synthesize(
     is used again. A clock that is too slow is a result too, see `met`; a tool that is missing or fails is a
     `HillockError`.
     """
+    if not (math.isfinite(frequency) and frequency > 0):
+        raise HillockError(f"frequency: it must be more than 0 MHz, not {frequency:g}")
     progress = progress or Progress()
     tools = {tool.package: tool_version(tool) for tool in (YOSYS, NEXTPNR_ECP5)}
     script = (

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 
 import pytest
@@ -294,3 +295,11 @@ def test_small_core_is_synthesized(tmp_path, config):
     assert result.fmax > 50
     assert sum(hop.delay for hop in result.path) == pytest.approx(1000 / result.fmax, abs=0.02)
     assert synthesize(config, folder=tmp_path) == result
+
+
+@pytest.mark.parametrize("frequency", [0, -1, math.inf, math.nan])
+def test_a_clock_that_cannot_be(frequency, tmp_path):
+    with pytest.raises(HillockError) as caught:
+        synthesize(SMALL, folder=tmp_path, frequency=frequency)
+    assert str(caught.value) == f"frequency: it must be more than 0 MHz, not {frequency:g}"
+    assert not list(tmp_path.iterdir())

@@ -34,7 +34,7 @@ from .yowasp import YOSYS, read_output, read_placement, tool_version
 __all__ = ["Request", "build", "estimate", "folder_of", "prepare"]
 
 _PACKAGES = ("hw", "sim", "gen")
-_CODE = (".py", ".html")
+_CODE = (".py", ".html", ".css")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,8 @@ class Request:
         Of the UART, in bits per second.
     seed : int, optional
         Of place and route; that of the board's file if not given.
+    tries : int
+        Placements at most, with one seed after another from `seed` on, until one meets the clock.
     images : int
         Recorded for the plan.
     """
@@ -66,6 +68,7 @@ class Request:
     clock: float | None = None
     baud: int = 1_000_000
     seed: int | None = None
+    tries: int = 1
     images: int = 4
 
     def target(self) -> Board:
@@ -85,9 +88,10 @@ class Request:
         lanes = "" if self.lanes is None else f" --lanes {_span(self.lanes)}"
         clock = "" if self.clock is None else f" --clock {self.clock:g}"
         seed = "" if self.seed is None else f" --seed {self.seed}"
+        tries = "" if self.tries == 1 else f" --tries {self.tries}"
         return (
             f"hillock build --board {self.board} --model {self.model} --cores {_span(self.cores)}{lanes}"
-            f" --goal {self.goal.value}{clock} --baud {self.baud}{seed} --images {self.images}"
+            f" --goal {self.goal.value}{clock} --baud {self.baud}{seed}{tries} --images {self.images}"
         )
 
 
@@ -119,7 +123,7 @@ def build(request: Request, root: Path, progress: Progress) -> dict[str, Any]:
     """Build a bitstream; returns what `report.json` has.
 
     A plan that does not fit, a clock that is missed, and a tool that is missing or fails are a `HillockError` with the
-    numbers and the way out. Where the clock is missed there is a report, and no bitstream.
+    numbers and the way out. Where the clock is missed there is a report, of the best placement, and no bitstream.
     """
     target, model = request.target(), load_model(request.model)
     flow = flow_of(target, clock=target.clock, seed=target.seed)
@@ -143,20 +147,20 @@ def build(request: Request, root: Path, progress: Progress) -> dict[str, Any]:
     with progress.step(2, count, "Verilog, scripts, memory images, registers"):
         names = _write_sources(planned, flow, folder)
     seconds: dict[str, float | None] = {}
-    for number, step in enumerate(flow.steps, 3):
-        if step is flow.steps[-1] and not _placed(planned, flow, folder)["clock"]["met"]:
-            (folder / flow.bitstream).unlink(missing_ok=True)
-            break
+    *before, _, pack = flow.steps
+    for number, step in enumerate(before, 3):
         seconds[step.title] = run_step(step, folder, number=number, count=count, progress=progress)
-        if step is flow.steps[0]:
+        if step is before[0]:
             _check_synthesis(planned, folder)
-    values = _placed(planned, flow, folder)
+    values, flow = _place(request, planned, folder, seconds, progress)
     if values["clock"]["met"]:
+        seconds[pack.title] = run_step(pack, folder, number=count, count=count, progress=progress)
         names = [*names, flow.bitstream]
+    else:
+        (folder / flow.bitstream).unlink(missing_ok=True)
     digests = _digests(folder, names)
     _write_manifest(planned, flow, folder, digests)
     values |= {
-        "seed": target.seed,
         "bitstream": flow.bitstream,
         "tools": tools,
         "command": request.command,
@@ -222,6 +226,33 @@ def _write_manifest(planned: Design, flow: Flow, folder: Path, digests: Mapping[
     _put(folder / "manifest.json", _text(manifest))
 
 
+def _place(
+    request: Request, planned: Design, folder: Path, seconds: dict[str, float | None], progress: Progress
+) -> tuple[dict[str, Any], Flow]:
+    """Place and route with one seed after another until the clock is met; what came of that one, or else of the best.
+
+    `seconds` gets what each took. The script in the folder is that of the last one.
+    """
+    target, tried, best = planned.board, {}, None
+    for seed in range(target.seed, target.seed + request.tries):
+        flow = flow_of(target, clock=target.clock, seed=seed)
+        for name, text in flow.files.items():
+            _put(folder / name, text.encode())
+        step = replace(flow.steps[-2], title=flow.steps[-2].title + (f", seed {seed}" if request.tries > 1 else ""))
+        count = len(flow.steps) + 2
+        seconds[step.title] = run_step(step, folder, number=count - 1, count=count, progress=progress)
+        values = _placed(planned, flow, folder) | {"seed": seed}
+        reached = tried[str(seed)] = values["clock"]["reached"]
+        if best is None or reached > best["clock"]["reached"]:
+            best = values
+        if values["clock"]["met"]:
+            break
+        if request.tries > 1:
+            progress.note(f"seed {seed} reaches {reached:.1f} MHz")
+    assert best is not None
+    return best | {"tried": tried}, flow
+
+
 def _placed(planned: Design, flow: Flow, folder: Path) -> dict[str, Any]:
     """`plan_values`, with what place and route made of it."""
     report, stat = read_output(folder / REPORT, flow.placer), read_output(folder / "cells.json", YOSYS)
@@ -249,15 +280,16 @@ def _check_synthesis(planned: Design, folder: Path) -> None:
 
 
 def _check_clock(values: Mapping[str, Any], target: Board) -> None:
-    clock = values["clock"]
+    clock, tried = values["clock"], list(values["tried"])
     if clock["met"]:
         return
     possible = largest_clock(target, clock["reached"])
     lower = f"ask for --clock {possible}, " if possible else ""
+    seed, seeds = ("", tried[0]) if len(tried) == 1 else (f" with seed {values['seed']}", f"{tried[0]} to {tried[-1]}")
     raise HillockError(
-        f"{values['model']} on {values['board']}: place and route reaches {clock['reached']:.1f} MHz, and "
+        f"{values['model']} on {values['board']}: place and route reaches {clock['reached']:.1f} MHz{seed}, and "
         f"{clock['made']:g} are wanted. The longest path is {values['critical_path']}. There is no bitstream: {lower}"
-        f"try another --seed than {values['seed']}, or take fewer --lanes than {values['lanes']}"
+        f"try another --seed than {seeds} (or several, with --tries), or take fewer --lanes than {values['lanes']}"
     )
 
 

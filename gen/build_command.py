@@ -29,6 +29,9 @@ def build(
     seed: Annotated[
         int | None, typer.Option(min=1, help="Of place and route; that of the board's file if not given.")
     ] = None,
+    tries: Annotated[
+        int, typer.Option(min=1, max=100, help="Seeds to try, from that one on, until one meets the clock.")
+    ] = 1,
     images: Annotated[int, typer.Option(min=1, help="Test images that the cycles are computed for.")] = 4,
     only_estimate: Annotated[bool, typer.Option("--estimate", help="Plan and predict, and write nothing.")] = False,
     no_build: Annotated[bool, typer.Option("--no-build", help="Write Verilog and scripts, and run no tool.")] = False,
@@ -57,6 +60,7 @@ def build(
         clock=clock,
         baud=baud,
         seed=seed,
+        tries=tries,
         images=images,
     )
     progress = Progress(None if as_json else Console(stderr=True))

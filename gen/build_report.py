@@ -1,6 +1,6 @@
 """What a build takes and what it does, as plain values, as a table for a terminal, and as a page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -74,6 +74,11 @@ def path_in_words(path: Sequence[Hop]) -> str:
     )
 
 
+def tries_in_words(tried: Mapping[str, float]) -> str:
+    """The seeds of place and route that were tried, and the MHz that each reached."""
+    return ", ".join(f"{seed} ({reached:.1f} MHz)" for seed, reached in tried.items())
+
+
 def table(values: Mapping[str, Any]) -> Table:
     """`plan_values`, and where there is more of a build, that too, for 80 columns."""
     clock, speed = values["clock"], values["speed"]
@@ -85,6 +90,8 @@ def table(values: Mapping[str, Any]) -> Table:
         f"{speed['lane_utilization']:.3f}, {speed['gsops_sustained']:.3f} GSOP/s of {speed['gsops_peak']:.3f} at most.",
     ]
     if "reached" in clock:
+        if len(values["tried"]) > 1:
+            lines.append(f"Seeds tried: {tries_in_words(values['tried'])}.")
         lines += [
             f"Clock reached: {clock['reached']:.1f} MHz of {clock['made']:g} wanted; {values['critical_path']}.",
             f"{'Built' if clock['met'] else 'Not built'}, {values['state'].partition(', ')[2]}.",
@@ -110,7 +117,8 @@ def table(values: Mapping[str, Any]) -> Table:
 
 def page(values: Mapping[str, Any]) -> str:
     """`report.html`: one page without scripts that refers to nothing outside itself."""
-    return render("build_report.html", {"values": values, "names": RESOURCES}, {"count": _count})
+    filters: dict[str, Callable[..., str]] = {"count": _count, "tries": tries_in_words}
+    return render("build_report.html", {"values": values, "names": RESOURCES}, filters)
 
 
 def hops(path: Sequence[Hop]) -> list[dict[str, Any]]:

@@ -65,15 +65,16 @@ def tools(monkeypatch):
         family, fmax, version = "ecp5", 123.4, "1.0"
 
         def __init__(self):
-            self.ran, self.stat, self.writes = [], STAT, WRITES
+            self.ran, self.stat, self.writes, self.of_seed = [], STAT, WRITES, {}
 
         def run(self, tool, arguments, folder, log):
             self.ran.append(tool.name)
             cells = {"design": {"num_cells_by_type": self.stat[self.family]}}
             counts = {name: {"used": used, "available": 10**6} for name, used in PLACED[self.family].items()}
             clock = f"posedge {CLOCK}"
+            seed = arguments[arguments.index("--seed") + 1] if "--seed" in arguments else None
             report = {
-                "fmax": {CLOCK: {"achieved": self.fmax, "constraint": 1.0}},
+                "fmax": {CLOCK: {"achieved": self.of_seed.get(seed, self.fmax), "constraint": 1.0}},
                 "utilization": counts,
                 "critical_paths": [{"from": clock, "to": clock, "path": PATH}],
             }
@@ -187,7 +188,7 @@ def test_a_clock_that_is_missed(model, tools, tmp_path):
     text = (
         "tiny on ulx3s-85f: place and route reaches 73.2 MHz, and 75 are wanted. The longest path is from a.b through "
         "1 LUT level to c.d: 0.8 ns of logic, 3.0 ns of routing. There is no bitstream: ask for --clock 73, try "
-        "another --seed than 1, or take fewer --lanes than 4"
+        "another --seed than 1 (or several, with --tries), or take fewer --lanes than 4"
     )
     for _ in range(2):  # the second time it is known
         with pytest.raises(HillockError) as caught:
@@ -201,6 +202,32 @@ def test_a_clock_that_is_missed(model, tools, tmp_path):
     assert "The clock was missed" in (folder / "report.html").read_text()
     tools.fmax = 73.21
     assert build(request(model, clock=73.0), tmp_path, QUIET)["clock"]["met"]
+
+
+def test_seeds_are_tried_until_one_meets_the_clock(model, tools, tmp_path):
+    tools.of_seed = {"5": 71.0, "6": 74.9, "7": 75.5, "8": 99.0}
+    values = build(request(model, seed=5, tries=4), tmp_path, QUIET)
+    assert tools.ran == ["Yosys", *["nextpnr-ecp5"] * 3, "ecppack"]
+    assert (values["seed"], values["tried"]) == (7, {"5": 71.0, "6": 74.9, "7": 75.5})
+    assert values["clock"] == {"asked": 75.0, "made": 75.0, "reached": 75.5, "met": True}
+    folder = tmp_path / "ulx3s-85f" / "tiny"
+    assert "--seed 7 " in (folder / "build.sh").read_text()
+    assert "5 (71.0 MHz), 6 (74.9 MHz), 7 (75.5 MHz)" in (folder / "report.html").read_text()
+    assert build(request(model, seed=5, tries=4), tmp_path, QUIET) == values
+    assert len(tools.ran) == 5
+
+
+def test_the_best_of_the_seeds_that_were_tried(model, tools, tmp_path):
+    tools.of_seed = {"1": 71.0, "2": 74.9, "3": 70.0}
+    message = (
+        r"^tiny on ulx3s-85f: place and route reaches 74\.9 MHz with seed 2, and 75 are wanted\. .* "
+        r"ask for --clock 74, try another --seed than 1 to 3 \(or several, with --tries\), or take fewer "
+        r"--lanes than 4$"
+    )
+    with pytest.raises(HillockError, match=message):
+        build(request(model, tries=3), tmp_path, QUIET)
+    report = json.loads((tmp_path / "ulx3s-85f" / "tiny" / "report.json").read_text())
+    assert (report["seed"], report["clock"]["reached"]) == (2, 74.9)
 
 
 def test_a_design_that_does_not_fit_is_told_before_it_is_placed(model, tools, tmp_path):

@@ -100,21 +100,20 @@ def _parts(config: CoreConfig, memories: list[_Memory]) -> dict[str, float]:
 
 def _memories(config: CoreConfig) -> list[tuple[int, int, bool, bool]]:
     """(words, bits, answers in the next cycle, may be read while it is written) of every memory of a core."""
-    lanes = config.lanes
+    lanes, (banks, slices) = config.lanes, SynapseMemory.parts(config)
     found = [
-        *((config.synapse_words, bits, True, False) for bits in SynapseMemory.widths(config)),
+        *((words, bits, True, False) for words in banks for bits in slices),
         (config.current_words, lanes * config.current_bits, True, False),
         (config.max_layers, neuron_layout(config).size, True, False),
         *((config.potential_words, bits, True, False) for bits in NeuronArray.potential_widths(config)),
         (config.max_layers, descriptor_layout(config).size, True, True),
         (config.max_connections, connection_layout(config).size, True, True),
-        (config.input_queue - 1, token_layout(config).size, True, True),
+        (1 << ceil_log2(max(2, config.input_queue - 1)), token_layout(config).size, True, False),
         (config.classes, config.timestep_bits, True, False),
     ]
     for _ in range(2):
         shallow = config.queue_words <= 16
-        words = config.queue_words if shallow else 1 << ceil_log2(config.queue_words)
-        found.append((words, queue_word_layout(config).size, not shallow, True))
+        found.append((1 << ceil_log2(config.queue_words), queue_word_layout(config).size, not shallow, False))
         if config.column_lanes:
             found.append((memory_shape("lanes", config)[0], lane_entry_layout(config).size, False, True))
     if config.replay_words:

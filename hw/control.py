@@ -213,7 +213,7 @@ class Control(wiring.Component):
             self._elaborate_read(m, place, meant, error, read_value)
 
         slice_stb = Signal()
-        self._elaborate_slice_write(m, slice_stb, coming, place, last_part, error)
+        self._elaborate_slice_write(m, slice_stb, part, place, last_part, error)
 
         wait, asks = Signal(range(_READ_CYCLES + 1)), bus.cyc & bus.stb
         with m.FSM():
@@ -309,7 +309,7 @@ class Control(wiring.Component):
                 m.d.sync += getattr(self, port).eq(written[field.low :])
 
     def _elaborate_slice_write(
-        self, m: Module, slice_stb: Value, coming: _Place, place: _Place, last_part: Value, error: Value
+        self, m: Module, slice_stb: Value, coming_part: Value, place: _Place, last_part: Value, error: Value
     ) -> None:
         """Shift the slices of one word in; the last one writes it, two cycles after the acknowledgement.
 
@@ -318,12 +318,13 @@ class Control(wiring.Component):
         staged, given = Signal(self._staged_bits, reset_less=True), Signal(BUS_BITS, reset_less=True)
         takes = Signal()
         depth = max(memory_shape(name, self._config)[0] for name in _LOADABLE)
-        # No more of the index, since the word exists.
-        coming_word, word_there = (Cat(at.index[: ceil_log2(max(2, depth))], at.number) for at in (coming, place))
-        next_part, staged_for, in_order = Signal.like(coming.part), Signal(len(coming_word), reset_less=True), Signal()
-        m.d.sync += in_order.eq((coming.part == 0) | ((coming.part == next_part) & (staged_for == coming_word)))
+        # No more of the index, since the word exists; and straight from the address, since it has slices.
+        index = self.bus.adr[self._config.part_bits : REGION_SHIFT][: ceil_log2(max(2, depth))]
+        coming_word = Cat(index, self.bus.adr[REGION_SHIFT:])
+        next_part, staged_for, in_order = Signal.like(coming_part), Signal(len(coming_word), reset_less=True), Signal()
+        m.d.sync += in_order.eq((coming_part == 0) | ((coming_part == next_part) & (staged_for == coming_word)))
         with m.If(slice_stb & in_order):
-            m.d.sync += [next_part.eq(place.part + 1), staged_for.eq(word_there)]
+            m.d.sync += [next_part.eq(place.part + 1), staged_for.eq(coming_word)]
         with m.If(slice_stb & ~in_order):
             m.d.sync += error.slice_order.eq(1)
         # Found out late, and all of a wide word depends on it: the slice is shifted in a cycle later.

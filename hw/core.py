@@ -24,6 +24,7 @@ from .formats import (
     token_layout,
 )
 from .neuron_array import NeuronArray
+from .queue import Queue
 from .readout import Readout
 from .registers import BUS_BITS, CONNECTION_RECORD, LANE_ENTRY, LAYER_RECORD, TABLE_ENTRY, Record, field_width, region
 from .replay import Replay
@@ -244,8 +245,6 @@ class Core(wiring.Component):
         does not belong together: that is an error all the same, of which the other side of the queue tells.
         """
         config, control, sequencer = self._config, self.control, self.sequencer
-        queue = fifo.SyncFIFOBuffered(width=token_layout(config).size, depth=config.input_queue)
-        m.submodules.input_queue = forget(queue)
         tokens = stream.Signature(token_layout(config)).create()
         checked = tokens if self._inner else self.inputs
         token, legal = checked.payload, Signal()
@@ -260,15 +259,25 @@ class Core(wiring.Component):
                 )
             )
         )
+        width, accepts = token_layout(config).size, legal | self._inner
+        queue: Queue | fifo.SyncFIFOBuffered
+        if config.compact:
+            queue = fifo.SyncFIFOBuffered(width=width, depth=config.input_queue)
+            m.d.comb += queue.w_en.eq(self.inputs.valid & accepts)
+        else:
+            queue = Queue(width=width, depth=config.input_queue - 1, buffered=True)
+            m.d.comb += queue.w_en.eq(self.inputs.valid)
+            m.d.sync += queue.drop.eq(~accepts)
+        m.submodules.input_queue = forget(queue)
         m.d.comb += [
             self.inputs.ready.eq(queue.w_rdy),
             queue.w_data.eq(self.inputs.payload),
-            queue.w_en.eq(self.inputs.valid & (legal | self._inner)),
             tokens.payload.eq(queue.r_data),
             tokens.valid.eq(queue.r_rdy),
             queue.r_en.eq(tokens.ready),
-            control.illegal_input.eq(checked.valid & checked.ready & ~legal),
         ]
+        chosen = m.d["comb" if config.compact else "sync"]
+        chosen += control.illegal_input.eq(checked.valid & checked.ready & ~legal)
         self._offer(m, "input_skid", forget, tokens, sequencer.inputs)
 
     def _offer(

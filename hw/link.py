@@ -22,6 +22,7 @@ from .problems import Problems
 from .register_read import meant_registers, read_registers
 from .registers import BUS_BITS, Access
 from .ring import Ring
+from .skid import Skid
 
 __all__ = ["Link", "LinkSizes"]
 
@@ -159,12 +160,20 @@ class Link(wiring.Component):
                 m.d.sync += waits.eq(0)
         m.d.comb += [decided.payload.eq(stamped), decided.valid.eq(waits)]
 
-        # What a block RAM gives comes too late for the checks at the input of a core.
-        m.d.comb += takes_next.eq(self.inputs.ready | ~self.inputs.valid)
+        # What a block RAM gives comes too late for the checks at the input of a core, and that a core takes it too late
+        # for the queue.
+        given = stream.Signature(self.inputs.payload.shape()).create()
+        m.d.comb += takes_next.eq(given.ready | ~given.valid)
         with m.If(takes_next):
-            m.d.sync += [self.inputs.payload.eq(queue.r_data), self.inputs.valid.eq(queue.r_rdy)]
+            m.d.sync += [given.payload.eq(queue.r_data), given.valid.eq(queue.r_rdy)]
         with m.If(restart):
-            m.d.sync += self.inputs.valid.eq(0)
+            m.d.sync += given.valid.eq(0)
+        if self._compact:
+            wiring.connect(m, given, wiring.flipped(self.inputs))
+        else:
+            m.submodules.skid = skid = forget(Skid(given.payload.shape()))
+            wiring.connect(m, given, skid.given)
+            wiring.connect(m, skid.taken, wiring.flipped(self.inputs))
 
         # Both are seen as they were when the command under way began.
         checks = {}

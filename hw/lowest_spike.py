@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import CoreConfig
 from .formats import any_and_several, spike_groups, spike_groups_layout
-from .trees import FOUR, or_tree
+from .trees import FOUR, or_level, or_tree
 
 __all__ = ["LowestSpike"]
 
@@ -15,8 +15,8 @@ class LowestSpike(wiring.Component):
     """Finds the lowest spike, in the same cycle.
 
     Subtracting one clears the lowest bit that is set, by a carry chain: what is set before and clear after is the
-    lowest. In a compact core these bits are the lanes. Elsewhere they are groups of four lanes, for a chain that is a
-    quarter as long.
+    lowest. A compact core does that with its lanes. Elsewhere four lanes make a group, and four groups a block: the
+    lowest spike of each block is found while it is found which block has the lowest of all.
 
     Members
     -------
@@ -61,20 +61,35 @@ class LowestSpike(wiring.Component):
         m.d.comb += self.several_left.eq(any_and_several(m, "left", spike_groups(self.spikes_left))[1])
 
     def _elaborate_groups(self, m: Module) -> None:
-        cleared, first = Signal.like(self.some), Signal.like(self.some)
-        m.d.comb += [cleared.eq(self.some - 1), first.eq(self.some & ~cleared)]
         groups = [Cat(self.spikes[at : at + FOUR], Const(0, FOUR))[:FOUR] for at in range(0, len(self.spikes), FOUR)]
-        left, lanes = [], []
-        for number, (spikes, is_first) in enumerate(zip(groups, first, strict=True)):
-            lowest = Cat(~spikes[0] & (spikes[1] | ~spikes[2]), ~spikes[0] & ~spikes[1])
-            lanes.append(Mux(is_first, Cat(lowest, Const(number, len(self.lane))), 0))
-            left.append(Mux(is_first, spikes & (spikes - 1), spikes)[:FOUR])
+        blocks = [self.some[at : at + FOUR] for at in range(0, len(groups), FOUR)]
+        # Kept as they are, or synthesis would look for the lane only where it is known which block it is in.
+        keep = {"keep": 1}
+        has, leads = (Signal(len(blocks), name=name, attrs=keep) for name in ("has", "leads"))
+        first: list[Value] = []  # of each group, whether it has the lowest spike
+        lanes = []
+        for number, block in enumerate(blocks):
+            m.d.comb += [has[number].eq(block.any()), leads[number].eq(has[number] & ~has[:number].any())]
+            lane, candidates = Signal(4, name=f"lane_of_{number}", attrs=keep), []
+            for at, some in enumerate(block):
+                leads_block = some & ~block[:at].any()
+                first.append(leads[number] & leads_block)
+                candidates.append(Mux(leads_block, Cat(_lowest(groups[number * FOUR + at]), Const(at, 2)), 0))
+            m.d.comb += lane.eq(or_tree(m, f"lane_of_{number}", candidates, shaped=False))
+            lanes.append(Mux(leads[number], Cat(lane, Const(number, len(self.lane))), 0))
+        left = [Mux(found, spikes & (spikes - 1), spikes)[:FOUR] for spikes, found in zip(groups, first, strict=True)]
         m.d.comb += [
-            self.lane.eq(or_tree(m, "lane", lanes)),
+            # Two at a time where the lanes still have to be chosen: a LUT has four inputs.
+            self.lane.eq(or_tree(m, "lane", or_level(m, "lanes", lanes, 2))),
             self.spikes_left.eq(Cat(left)),
-            self.some_left.eq(self.some & ~first | first & spike_groups(self.spikes)["several"]),
+            self.some_left.eq((self.some & ~Cat(first)) | (Cat(first) & spike_groups(self.spikes)["several"])),
             self.several_left.eq(_three_or_more(m, groups)),
         ]
+
+
+def _lowest(spikes: Value) -> Value:
+    """The number of the lowest of four lanes with a spike."""
+    return Cat(~spikes[0] & (spikes[1] | ~spikes[2]), ~spikes[0] & ~spikes[1])
 
 
 def _three_or_more(m: Module, groups: list[Value]) -> Value:

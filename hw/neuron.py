@@ -81,12 +81,12 @@ def saturate(total: Value) -> Value:
 
 
 def decide(potential: Value, base: Value, control: data.View) -> tuple[Value, Value]:
-    """(whether the neuron fires, its potential if it is reset). Equation: s = V >= theta.
+    """(whether the potential is at the threshold, the potential if it is reset). Equation: s = V >= theta.
 
     `base` is the potential, or 0 with `control.from_zero`.
     """
-    fires = control.fires & (potential >= Cat(control.threshold, Const(0)).as_signed())
-    return fires, (base - control.subtrahend)[: len(potential)].as_signed()
+    reaches = potential >= Cat(control.threshold, Const(0)).as_signed()
+    return reaches, (base - control.subtrahend)[: len(potential)].as_signed()
 
 
 def choose(fires: Value, control: data.View) -> dict[str, Value]:
@@ -154,7 +154,8 @@ class NeuronUpdate(wiring.Component):
         m.d.comb += [added.eq(self.potential + self.operand), total.eq(saturate(added))]
         m.d.comb += [control[name].eq(value) for name, value in settle_control(config, self.kind, self.neuron).items()]
         choice = Signal(CHOICE)
-        fires, reset = decide(total, Mux(control.from_zero, 0, total), control)
+        reaches, reset = decide(total, Mux(control.from_zero, 0, total), control)
+        fires = control.fires & reaches
         m.d.comb += [choice[name].eq(value) for name, value in choose(fires, control).items()]
         kept, leak = select(total, reset, choice, control.leak_shift)
         with m.If(self.kind == Operation.INTEGRATE):

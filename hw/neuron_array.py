@@ -19,7 +19,7 @@ from .formats import (
 )
 from .neuron import CHOICE, choose, decide, saturate, select, settle, settle_control, settle_control_layout
 from .synapse_memory import SynapseMemory
-from .trees import or_tree
+from .trees import FOUR, or_tree
 
 __all__ = ["NeuronArray"]
 
@@ -163,13 +163,9 @@ class NeuronArray(wiring.Component):
         neuron = self.neuron
         control3, graded3 = Signal(settle_control_layout(config)), Signal()
         leak_shift4 = Signal(config.leak_shift_bits, reset_less=True)
-        reach2, in_layer3 = Signal.like(op[1].used_lanes), Signal(lanes)
         m.d.sync += [neuron.eq(layer.data), leak_shift4.eq(control3.leak_shift), graded3.eq(neuron.graded)]
         m.d.sync += [control3[name].eq(value) for name, value in settle_control(config, op[2].kind, neuron).items()]
-        m.d.sync += [
-            reach2.eq(Mux(op[1].kind == Operation.FIRE, op[1].used_lanes, 0)),
-            in_layer3.eq(Cat(lane < reach2 for lane in range(lanes))),
-        ]
+        may_fire3 = self._elaborate_reach(m, op[1], neuron)
 
         # Forwarding: an INTEGRATE writes at the end of stage 2, too late for the next two reads of the same word.
         integrates2, from_zero2 = Signal(), Signal()
@@ -243,9 +239,9 @@ class NeuronArray(wiring.Component):
             ]
             added2 = Signal(signed(bits + 1), name=f"added2_{lane}")
             m.d.comb += [added2.eq(Mux(repeated2[lane], sum3, held2) + operand2), sum2.eq(saturate(added2))]
-            fires, reset = decide(sum3, base3, control3)
+            reaches, reset = decide(sum3, base3, control3)
             spike3, choice4 = Signal(name=f"spike3_{lane}"), Signal(CHOICE, name=f"choice4_{lane}", reset_less=True)
-            m.d.comb += spike3.eq(fires & in_layer3[lane])
+            m.d.comb += spike3.eq(reaches & may_fire3[lane])
             m.d.sync += [choice4[name].eq(value) for name, value in choose(spike3, control3).items()]
             kept, leak = select(sum4, reset4, choice4, leak_shift4)
             m.d.sync += [reset4.eq(reset), sum4.eq(sum3), kept5.eq(kept), leak5.eq(leak)]
@@ -322,3 +318,25 @@ class NeuronArray(wiring.Component):
                     current_write.data.eq(Cat(sums4)),
                 ]
         return m
+
+    def _elaborate_reach(self, m: Module, op1: data.View, neuron2: data.View) -> Signal:
+        """In stage 3: which lanes may fire. Those of a FIRE that its word uses, if the layer fires at all.
+
+        Found for groups of four lanes, and a stage later for the lanes of each, in one LUT.
+        """
+        lanes = range(self._config.lanes)
+        groups, used = range(-(-len(lanes) // FOUR)), Mux(op1.kind == Operation.FIRE, op1.used_lanes, 0)
+        whole2, part2, rest2 = Signal(len(groups)), Signal(len(groups)), Signal(FOUR)
+        may_fire3 = Signal(len(lanes))
+        m.d.sync += [
+            whole2.eq(Cat(used >= (group + 1) * FOUR for group in groups)),
+            part2.eq(Cat(used[2:] == group for group in groups)),
+            rest2.eq(Cat(used[:2] > lane for lane in range(FOUR))),
+            may_fire3.eq(
+                Cat(
+                    neuron2.fires & (whole2[lane // FOUR] | (part2[lane // FOUR] & rest2[lane % FOUR]))
+                    for lane in lanes
+                )
+            ),
+        ]
+        return may_fire3

@@ -39,7 +39,7 @@ class Readout(wiring.Component):
     decision : out stream
         One index for each inference; what was decided last stays in the payload.
     class_index, class_count : in, out
-        A counter, for the bus, in the next cycle.
+        A counter, for the bus, at most two cycles later.
     """
 
     SCAN_LATENCY = NeuronArray.SEEN_STAGE + 3
@@ -96,31 +96,36 @@ class Readout(wiring.Component):
         )
         write, read = counts.write_port(), counts.read_port()
         touched, was_touched = Signal(config.classes), Signal()
-        index, count = Signal.like(read.addr), Signal(config.timestep_bits)
+        index = Signal.like(read.addr)
         counted, beyond, counting = Signal(), Signal(), Signal()
+        # The bus has time, and is far away.
+        shown = Signal.like(self.class_index)
+        m.d["comb" if config.compact else "sync"] += shown.eq(self.class_index)
         m.d.comb += [
-            read.addr.eq(Mux(self.offered, self.token.channel, self.class_index)),
-            count.eq(Mux(was_touched, read.data, 0)),
-            self.class_count.eq(count),
+            read.addr.eq(Mux(self.offered, self.token.channel, shown)),
+            was_touched.eq(touched.bit_select(index, 1)),
+            self.class_count.eq(Mux(was_touched, read.data, 0)),
         ]
         m.d.sync += [
             counted.eq(event & counts_now),
             beyond.eq(self.token.channel[len(index) :].any()),
             index.eq(read.addr),
-            was_touched.eq(touched.bit_select(read.addr, 1)),
         ]
         m.d.comb += counting.eq(counted & ~beyond & (index < config.classes))
-        m.d.comb += [write.en.eq(counting), write.addr.eq(index), write.data.eq(count + 1)]
+        m.d.comb += [write.en.eq(counting), write.addr.eq(index), write.data.eq(Mux(was_touched, read.data + 1, 1))]
 
         # The best is kept as it was before its last spike, like the count that it is compared with: one comparison of
         # (count, lower index first) decides.
         best_count, best_class, any_counted = Signal(config.timestep_bits), Signal.like(index), Signal()
+        best, lower = Cat(~best_class, best_count), (best_count == 0) & (index < best_class)
+        better = Signal()
+        m.d.comb += better.eq(~any_counted | Mux(was_touched, Cat(~index, read.data) > best, lower))
         with m.If(self.begin):
             m.d.sync += [touched.eq(0), any_counted.eq(0), best_class.eq(0)]
         with m.Elif(counting):
             m.d.sync += [touched.bit_select(index, 1).eq(1), any_counted.eq(1)]
-            with m.If(~any_counted | (Cat(~index, count) > Cat(~best_class, best_count))):
-                m.d.sync += [best_count.eq(count), best_class.eq(index)]
+            with m.If(better):
+                m.d.sync += [best_count.eq(self.class_count), best_class.eq(index)]
 
         decided, decision = all_left, best_class
         m.d.sync += self.look_lane.eq(self.lane)

@@ -170,16 +170,19 @@ class Sequencer(wiring.Component):
         ]
 
         # What the walker is to do. A marker that does not end the layer is done with when the walk before it is.
-        walking, offered, may_pass, may_take = Signal(), Signal(), Signal(), Signal()
+        walking, offered, may_end, may_take = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             marker.eq(~walks | self.decoded.payload.marker),
             offered.eq(walking & (~walks | self.decoded.valid)),
-            may_pass.eq(ends_layer & (~fires_outward | self.output_free)),
+            may_end.eq(~ends_layer | ~fires_outward | self.output_free),
             self.requests.payload.eq(self.decoded.payload),
             self.requests.payload.marker.eq(marker),
-            self.requests.valid.eq(offered & (~marker | may_pass)),
-            may_take.eq(self.requests.ready & (~marker | may_pass | ~ends_layer)),
-            marker_taken.eq(offered & marker & may_take),
+            self.requests.valid.eq(offered & (~marker | (ends_layer & may_end))),
+            may_take.eq(self.requests.ready & (~marker | may_end)),
+            # The same as `offered & marker & may_take`: the token is known last.
+            marker_taken.eq(
+                walking & self.requests.ready & may_end & (~walks | (self.decoded.valid & self.decoded.payload.marker))
+            ),
             self.decoded.ready.eq(may_take),
         ]
 

@@ -16,6 +16,7 @@ from .formats import (
     write_port,
 )
 from .lowest_spike import LowestSpike
+from .queue import Queue
 from .registers import LANE_ENTRY, memory_shape
 
 __all__ = ["SpikeQueue", "lane_entry_layout", "queue_word_layout"]
@@ -29,10 +30,10 @@ def lane_entry_layout(config: CoreConfig) -> data.StructLayout:
 def queue_word_layout(config: CoreConfig) -> data.StructLayout:
     """A word in the queue, with whether it has a spike, and whether several: who takes it has no time to find out.
 
-    In a compact core there is time, and no room.
+    `some` says of every group of four lanes whether it has one. In a compact core there is time, and no room.
     """
-    flag = 0 if config.compact else 1
-    return data.StructLayout({"word": spike_word_layout(config), "any": flag, "several": flag})
+    flag, groups = 0 if config.compact else 1, spike_groups_layout(config)["any"].shape
+    return data.StructLayout({"word": spike_word_layout(config), "any": flag, "several": flag, "some": groups})
 
 
 def _shallow(config: CoreConfig) -> bool:
@@ -100,11 +101,14 @@ class SpikeQueue(wiring.Component):
         m = Module()
         config = self._config
         layout = queue_word_layout(config)
-        words: fifo.SyncFIFO | fifo.SyncFIFOBuffered
-        if _shallow(config):
+        shallow, depth = _shallow(config), 1 << ceil_log2(config.queue_words)
+        words: Queue | fifo.SyncFIFO | fifo.SyncFIFOBuffered
+        if not config.compact:
+            words = Queue(width=layout.size, depth=config.queue_words if shallow else depth, buffered=not shallow)
+        elif shallow:
             words = fifo.SyncFIFO(width=layout.size, depth=config.queue_words)
         else:
-            words = fifo.SyncFIFOBuffered(width=layout.size, depth=1 + (1 << ceil_log2(config.queue_words)))
+            words = fifo.SyncFIFOBuffered(width=layout.size, depth=1 + depth)
         m.submodules.words = words
         given, following = Signal(layout), Signal(layout)
         if config.compact:
@@ -113,6 +117,7 @@ class SpikeQueue(wiring.Component):
             found = {name: self.groups[name] for name in self.groups.shape().members}
             any_following, several_following = following.any, following.several
             m.d.comb += Cat(given.any, given.several).eq(Cat(any_and_several(m, "given", found)))
+            m.d.comb += given.some.eq(self.groups.any)
         m.d.comb += [
             given.word.eq(self.word),
             words.w_data.eq(given),
@@ -148,7 +153,7 @@ class SpikeQueue(wiring.Component):
             m.d.sync += [
                 loaded.eq(words.r_rdy),
                 head.eq(following.word),
-                some.eq(0 if config.compact else spike_groups(following.word.spikes)["any"]),
+                some.eq(following.some),
                 any_left.eq(any_following),
                 several.eq(several_following),
             ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Module, Signal, Value
 
-__all__ = ["FOUR", "or_tree"]
+__all__ = ["FOUR", "or_level", "or_tree"]
 
 FOUR = 4
 """Inputs of a LUT."""
@@ -18,15 +18,19 @@ def or_tree(m: Module, name: str, values: Sequence[Value], *, shaped: bool = Tru
     """
     level = list(values)
     while len(level) > 1:
-        joined = []
-        for at in range(0, len(level), FOUR):
-            node = Signal(
-                max(map(len, level)), name=f"{name}_{len(level)}_{at // FOUR}", attrs={"keep": 1} if shaped else {}
-            )
-            total, *rest = level[at : at + FOUR]
-            for value in rest:
-                total = total | value
-            m.d.comb += node.eq(total)
-            joined.append(node)
-        level = joined
+        level = or_level(m, name, level, FOUR, shaped=shaped)
     return level[0]
+
+
+def or_level(m: Module, name: str, values: Sequence[Value], at_a_time: int, *, shaped: bool = True) -> list[Value]:
+    """One level of such a tree: the OR of the first `at_a_time` values, of the next, and so on."""
+    joined: list[Value] = []
+    for at in range(0, len(values), at_a_time):
+        total, *rest = values[at : at + at_a_time]
+        width = max(len(value) for value in values)
+        node = Signal(width, name=f"{name}_{len(values)}_{len(joined)}", attrs={"keep": 1} if shaped else {})
+        for value in rest:
+            total = total | value
+        m.d.comb += node.eq(total)
+        joined.append(node)
+    return joined

@@ -67,7 +67,6 @@ def test_slices_of_a_compact_core_have_an_enable_each():
     }
 
 
-@pytest.mark.parametrize("words", [8192, 8193])
-def test_a_deep_memory_is_made_of_narrow_ones(words):
-    widths = SynapseMemory.widths(CoreConfig(lanes=3, weight_bits=6, synapse_words=words))
-    assert widths == ([18] if words == 8192 else [4, 4, 4, 4, 2])
+@pytest.mark.parametrize(("words", "parts"), [(8192, ([8192], [18])), (8193, ([4096, 4096, 1], [4, 4, 4, 4, 2]))])
+def test_a_deep_memory_is_made_of_narrow_ones(words, parts):
+    assert SynapseMemory.parts(CoreConfig(lanes=3, weight_bits=6, synapse_words=words)) == parts

@@ -35,11 +35,12 @@ class Resources:
 
 
 FACTORS: dict[str, tuple[float, float]] = {
-    "one": (243.37, 663.75),
+    "one": (243.37, 878.75),
     "lanes": (68.23, 35.23),
     "lane potential bits": (13.13, 6.87),
     "lane weight bits": (-1.68, 2.07),
     "memory multiplexers": (0.86, -0.03),
+    "further weight banks' bits": (0.86, 1),
     "potential bits": (37.69, 6.54),
     "address bits": (28.2, 13.08),
     "tables": (217.33, -293.84),
@@ -84,6 +85,7 @@ def _parts(config: CoreConfig, memories: list[_Memory]) -> dict[str, float]:
         "lane potential bits": lanes * bits,
         "lane weight bits": lanes * config.weight_bits,
         "memory multiplexers": sum((m.banks - 1) * m.width for m in memories if m.kind != "registers"),
+        "further weight banks' bits": (len(SynapseMemory.parts(config)[0]) - 1) * lanes * config.weight_bits,
         "potential bits": bits,
         "address bits": address_bits,
         "tables": config.tables,

@@ -283,7 +283,10 @@ def refused(net: Network, where: Board = HUGE, count: int = 1, **options: Any) -
 
 
 def test_a_network_that_no_board_holds():
-    """1.2 million weights of 8 bits are 613 block RAMs, of which 4 bits of each 4.5 are used; the board has 208."""
+    """1.2 million weights of 8 bits are 613 block RAMs, of which 4 bits of each 4.5 are used; the board has 208.
+
+    The last words of the synapse memory may be a bank of few, which go into LUT RAM.
+    """
     large, out = Dense(np.ones((784, 1600), int)), Dense(np.ones((1600, 4), int))
     layers = (
         Layer(name="large", shape=Shape(1600), threshold=999, connections=(Connection(INPUT, large),)),
@@ -293,7 +296,7 @@ def test_a_network_that_no_board_holds():
     text = refused(net, board("ulx3s-85f"))
     assert re.fullmatch(
         r"network 'n' on ulx3s-85f \(LFE5U-85F\): no plan of 1 to 4 cores with 1 to 512 lanes altogether fits; the "
-        r"smallest needs 6\d\d block RAMs, 4\d\d more than the 208 that a plan may use\. Layer 'large' has most "
+        r"smallest needs 6\d\d block RAMs, (39|4\d)\d more than the 208 that a plan may use\. Layer 'large' has most "
         r"weights, 1,254,400 of 8 bits: use fewer bits, make it smaller, or take a larger board",
         text,
     )

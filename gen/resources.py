@@ -110,7 +110,7 @@ def _memories(config: CoreConfig) -> list[tuple[int, int, bool, bool]]:
         *((config.potential_words, bits, True, False) for bits in NeuronArray.potential_widths(config)),
         (config.max_layers, descriptor_layout(config).size, True, True),
         (config.max_connections, connection_layout(config).size, True, True),
-        (1 << ceil_log2(max(2, config.input_queue - 1)), token_layout(config).size, True, False),
+        (1 << ceil_log2(max(2, config.input_queue)), token_layout(config).size, True, False),
         (config.classes, config.timestep_bits, True, False),
     ]
     for _ in range(2):

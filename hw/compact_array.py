@@ -7,6 +7,7 @@ from amaranth.lib import memory, wiring
 
 from .adder import Adder
 from .formats import Operation, spread
+from .neuron import unsigned
 from .neuron_array import NeuronArray
 from .synapse_memory import SynapseMemory
 
@@ -135,7 +136,7 @@ class CompactArray(NeuronArray):
 
             spike3, resets3 = Signal(name=f"spike3_{lane}"), Signal(name=f"resets3_{lane}")
             m.d.comb += [
-                spike3.eq(neuron.fires & in_layer3[lane] & (sum3 >= Cat(neuron.threshold, Const(0, 1)).as_signed())),
+                spike3.eq(neuron.fires & in_layer3[lane] & (unsigned(sum3) >= Cat(neuron.threshold, Const(1)))),
                 resets3.eq(spike3 | force3),
             ]
             reset = (Cat(subtracts3, sum3) + Cat(subtracts3, addend3))[1 : bits + 1]

@@ -17,6 +17,7 @@ __all__ = [
     "settle",
     "settle_control",
     "settle_control_layout",
+    "unsigned",
 ]
 
 
@@ -80,13 +81,19 @@ def saturate(total: Value) -> Value:
     return Mux(overflow, clamped, total[:-1]).as_signed()
 
 
+def unsigned(potential: Value) -> Value:
+    """The same order without a sign, for which a comparison is a carry chain and nothing behind it."""
+    return Cat(potential[:-1], ~potential[-1])
+
+
 def decide(potential: Value, base: Value, control: data.View) -> tuple[Value, Value]:
     """(whether the potential is at the threshold, the potential if it is reset). Equation: s = V >= theta.
 
     `base` is the potential, or 0 with `control.from_zero`.
     """
-    reaches = potential >= Cat(control.threshold, Const(0)).as_signed()
-    return reaches, (base - control.subtrahend)[: len(potential)].as_signed()
+    return unsigned(potential) >= Cat(control.threshold, Const(1)), (base - control.subtrahend)[
+        : len(potential)
+    ].as_signed()
 
 
 def choose(fires: Value, control: data.View) -> dict[str, Value]:

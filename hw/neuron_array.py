@@ -329,9 +329,9 @@ class NeuronArray(wiring.Component):
         whole2, part2, rest2 = Signal(len(groups)), Signal(len(groups)), Signal(FOUR)
         may_fire3 = Signal(len(lanes))
         m.d.sync += [
-            whole2.eq(Cat(used >= (group + 1) * FOUR for group in groups)),
+            whole2.eq(Cat(used[2:] > group for group in range(len(lanes) // FOUR))),
             part2.eq(Cat(used[2:] == group for group in groups)),
-            rest2.eq(Cat(used[:2] > lane for lane in range(FOUR))),
+            rest2.eq(Cat(used[:2] > lane for lane in range(min(len(lanes), FOUR - 1)))),
             may_fire3.eq(
                 Cat(
                     neuron2.fires & (whole2[lane // FOUR] | (part2[lane // FOUR] & rest2[lane % FOUR]))

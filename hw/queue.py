@@ -17,9 +17,9 @@ class Queue(wiring.Component):
     Parameters
     ----------
     width, depth : int
-        Bits of a word, and how many words the memory holds.
+        Bits of a word, and how many words may wait.
     buffered : bool
-        The memory is a block RAM, which answers a cycle later; one more word is held on its output.
+        The memory is a block RAM, which answers a cycle later; beside those that wait, one word is on its output.
 
     Members
     -------
@@ -47,9 +47,11 @@ class Queue(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # A word goes past the memory into which it is written: what is read there in that cycle is not used.
-        m.submodules.words = words = memory.Memory(
-            shape=len(self.w_data), depth=1 << ceil_log2(max(2, self._depth)), init=[], attrs={"no_rw_check": 1}
+        # A word goes past the memory into which it is written: what is read there in that cycle is not used. The word
+        # on the output of a block RAM keeps its place there.
+        places = 1 << ceil_log2(max(2, self._depth + self._buffered))
+        m.submodules.storage = words = memory.Memory(
+            shape=len(self.w_data), depth=places, init=[], attrs={"no_rw_check": 1}
         )
         write = words.write_port()
         given, arrived = Signal.like(self.w_data, reset_less=True), Signal()

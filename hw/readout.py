@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import CoreConfig
 from .formats import token_layout
+from .neuron import unsigned
 from .neuron_array import NeuronArray
 from .trees import or_tree
 
@@ -172,8 +173,8 @@ class Readout(wiring.Component):
             m.d.sync += compared.eq(0)
         with m.Elif(compares):
             m.d.sync += compared.eq(compared + 1)
-            with m.If((compared == 0) | (self.seen > best_potential)):
-                m.d.sync += [best_potential.eq(self.seen), best_neuron.eq(compared)]
+        with m.If(compares & ((compared == 0) | (unsigned(self.seen) > unsigned(best_potential)))):
+            m.d.sync += [best_potential.eq(self.seen), best_neuron.eq(compared)]
 
         decided = Mux(self.by_potential, self.finished & (compared == self.outputs), 1) & all_left
         return decided, Mux(self.by_potential, best_neuron, best_class)

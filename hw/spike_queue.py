@@ -104,7 +104,7 @@ class SpikeQueue(wiring.Component):
         shallow, depth = _shallow(config), 1 << ceil_log2(config.queue_words)
         words: Queue | fifo.SyncFIFO | fifo.SyncFIFOBuffered
         if not config.compact:
-            words = Queue(width=layout.size, depth=config.queue_words if shallow else depth, buffered=not shallow)
+            words = Queue(width=layout.size, depth=config.queue_words if shallow else depth - 1, buffered=not shallow)
         elif shallow:
             words = fifo.SyncFIFO(width=layout.size, depth=config.queue_words)
         else:

@@ -3,7 +3,7 @@
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib import fifo
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateware import simulate
@@ -22,6 +22,7 @@ def both(depth, buffered):
 
 
 @pytest.mark.parametrize("buffered", [False, True])
+@example(depth=4, cycles=[(True, False)] * 12 + [(True, True)] * 9 + [(False, True)] * 9)
 @given(depth=st.integers(1, 9), cycles=CYCLES)
 def test_offers_the_same_in_the_same_cycles(buffered, depth, cycles):
     """`cycles`: whether a word comes, if there is room, and whether one is taken."""

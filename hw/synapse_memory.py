@@ -103,7 +103,7 @@ class SynapseMemory(wiring.Component):
                 init=[word >> low & (1 << width) - 1 for word in self._words[first : first + banks[number]]],
                 attrs={"ram_style": HUGE} if config.single_port else _NO_COLLISION,
             )
-            m.submodules["words" if len(slices) == 1 else f"words_{number}_{position}"] = block
+            m.submodules["words" if len(banks) == len(slices) == 1 else f"words_{number}_{position}"] = block
             unit, enables = spread(self.write.en, width)
             write_port, read_port = block.write_port(granularity=unit), block.read_port()
             if len(banks) > 1:

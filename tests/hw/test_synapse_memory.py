@@ -13,6 +13,7 @@ SIZES = {"lanes": 4, "weight_bits": 11, "synapse_words": 11}
 KINDS = {
     "two_ports": CoreConfig(**SIZES),
     "deep": CoreConfig(**SIZES | {"synapse_words": 8193}),
+    "deep_and_narrow": CoreConfig(lanes=1, weight_bits=4, synapse_words=8193),
     "one_port": CoreConfig(**SIZES, single_port=1),
     "compact": CoreConfig(**SIZES, compact=1, leak_shift_bits=0),
     "compact_one_port": CoreConfig(**SIZES, compact=1, leak_shift_bits=0, single_port=1),
@@ -24,8 +25,8 @@ SLICES = (0xFFFFFFFF, ((1 << WIDTH) - 1) & ~0xFFFFFFFF)
 @pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 def test_words_come_after_their_latency(config, seed):
     """What was written before the address came is there; what is read around a write is of no account."""
-    rng = random.Random(seed)
-    words = [rng.getrandbits(WIDTH) for _ in range(config.synapse_words)]
+    rng, width = random.Random(seed), config.lanes * config.weight_bits
+    words = [rng.getrandbits(width) for _ in range(config.synapse_words)]
     dut = SynapseMemory(config, list(words))
 
     async def bench(ctx):
@@ -35,7 +36,7 @@ def test_words_come_after_their_latency(config, seed):
             writes, address = rng.random() < 0.2, rng.randrange(len(words))
             put(ctx, dut, address=address)
             if writes:
-                index, value = rng.randrange(len(words)), rng.getrandbits(WIDTH)
+                index, value = rng.randrange(len(words)), rng.getrandbits(width)
                 enables = rng.randrange(1, 1 << len(dut.write.en))
                 put(ctx, dut.write, en=enables, addr=index, data=value)
                 asked = [None] * len(asked)
@@ -61,6 +62,7 @@ def test_slices_of_a_compact_core_have_an_enable_each():
     assert {name: len(port.en) for name, port in ports.items()} == {
         "two_ports": 1,
         "deep": 1,
+        "deep_and_narrow": 1,
         "one_port": 1,
         "compact": 2,
         "compact_one_port": 2,

@@ -9,7 +9,7 @@ from .resources import Resources, predict
 
 __all__ = ["link_resources", "predict_board"]
 
-_LINK = Resources(lut=1700, ff=1000)
+_LINK = Resources(lut=1080, ff=900)
 """UART, bus, link and reset, without their block RAMs: what designs of 4 to 64 lanes had beyond their cores."""
 
 _BLOCK_LOG2, _LUT_RAM_LOG2 = 10, 7

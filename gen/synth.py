@@ -176,7 +176,7 @@ def synthesize(
         f"{frequency:g}",
     ]
     with progress.step(1, 3, "Verilog"):
-        verilog = without_contents(core_verilog(config, trace=False))
+        verilog = without_contents(core_verilog(config, trace=False), zeros=True)
     identity = {
         "verilog": hashlib.sha256(verilog.encode()).hexdigest(),
         "config": config.as_dict(),

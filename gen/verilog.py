@@ -22,6 +22,8 @@ _CONTENTS = re.compile(
     r"\s*initial begin\s(?:\s*\3\[\d+\] = \S+;)+\s*end\b"
 )
 
+_NOT_ZERO = re.compile(r" = \d+'h0*[1-9a-f]")
+
 
 def accelerator_verilog(
     configs: Sequence[CoreConfig], inits: Sequence[MemoryInit] | None = None, *, trace: bool = True
@@ -45,13 +47,17 @@ def core_verilog(config: CoreConfig, init: MemoryInit | None = None, *, trace: b
     return accelerator_verilog([config], None if init is None else [init], trace=trace)
 
 
-def without_contents(verilog: str) -> str:
+def without_contents(verilog: str, *, zeros: bool = False) -> str:
     """The same for synthesis, where these memories hold nothing at power-up.
 
-    Those that lie in large RAMs (`hw.synapse_memory`), which no bitstream can fill; and those of `_WORKING`, where it
-    is of no account. Yosys 0.70 fails at an assertion in some designs where it is told that they hold zeros.
+    Those that lie in large RAMs (`hw.synapse_memory`), which no bitstream can fill; those of `_WORKING`, where it is of
+    no account; and with `zeros`, for a core without a network, those that hold zeros and nothing else. Yosys 0.70 fails
+    at an assertion in some designs where it is told that they hold zeros.
     """
-    return _CONTENTS.sub(
-        lambda found: found[1] + found[2] if found[1] or found[3].rstrip("_0123456789") in _WORKING else found[0],
-        verilog,
-    )
+
+    def shortened(found: re.Match[str]) -> str:
+        works = found[3].rstrip("_0123456789") in _WORKING
+        empty = zeros and not _NOT_ZERO.search(found[0])
+        return found[1] + found[2] if found[1] or works or empty else found[0]
+
+    return _CONTENTS.sub(shortened, verilog)

@@ -11,17 +11,17 @@ from hillock.hw.link import LinkSizes
 @pytest.mark.parametrize(
     ("lanes", "lut", "ff", "bram"),
     [
-        (4, 5054, 2719, 11),  # tang-nano-9k, placed
-        (16, 9590, 5137, 10),  # ECP5, synthesized
-        (64, 27185, 15855, 17),  # ulx3s-85f, placed
+        (4, 4514, 3008, 11),
+        (16, 9188, 5425, 10),
+        (64, 25937, 15235, 17),
     ],
 )
 def test_digits(lanes, lut, ff, bram):
-    """LUTs and block RAMs within a tenth; flip-flops, of which there are always enough, within an eighth."""
+    """Held against what Yosys made of them for an ULX3S."""
     placement = place_pipeline(load_model("digits").network, [], [lanes])
     found = predict_board(placement.configs, LinkSizes())
     assert found.lut == pytest.approx(lut, rel=0.1)
-    assert found.ff == pytest.approx(ff, rel=0.125)
+    assert found.ff == pytest.approx(ff, rel=0.1)
     assert (found.bram, found.dsp) == (bram, 0)
 
 

@@ -174,6 +174,8 @@ def test_large_rams_and_working_memories_hold_nothing_and_the_others_what_they_d
         assert sorted(held(stripped)) == sorted([*kept, *synapses])
         assert re.findall(r" reg \[.*;", stripped) == re.findall(r" reg \[.*;", verilog)  # none has gone
         assert without_contents(stripped) == stripped
+        # What holds nothing but zeros goes on request; a current and a synapse word are not zero.
+        assert sorted(held(without_contents(verilog, zeros=True))) == sorted(["currents", *synapses])
         assert (
             [line for line in verilog.splitlines() if "55;" in line]
             == [line for line in stripped.splitlines() if "55;" in line]

@@ -9,12 +9,7 @@ from hillock.hw.link import LinkSizes
 
 
 @pytest.mark.parametrize(
-    ("lanes", "lut", "ff", "bram"),
-    [
-        (4, 4514, 3008, 11),
-        (16, 9188, 5425, 10),
-        (64, 25937, 15235, 17),
-    ],
+    ("lanes", "lut", "ff", "bram"), [(4, 4514, 3008, 11), (16, 9188, 5425, 10), (64, 25937, 15235, 17)]
 )
 def test_digits(lanes, lut, ff, bram):
     """Held against what Yosys made of them for an ULX3S."""

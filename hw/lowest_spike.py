@@ -66,10 +66,14 @@ class LowestSpike(wiring.Component):
         # Kept as they are, or synthesis would look for the lane only where it is known which block it is in.
         keep = {"keep": 1}
         has, leads = (Signal(len(blocks), name=name, attrs=keep) for name in ("has", "leads"))
+        # Of more than four blocks, four together: or synthesis would ask one after another.
+        four_have = or_level(m, "four_have", list(has), FOUR) if len(blocks) > FOUR else []
         first: list[Value] = []  # of each group, whether it has the lowest spike
         lanes = []
         for number, block in enumerate(blocks):
-            m.d.comb += [has[number].eq(block.any()), leads[number].eq(has[number] & ~has[:number].any())]
+            fours = number // FOUR
+            earlier = Cat(four_have[:fours], has[fours * FOUR : number]).any()
+            m.d.comb += [has[number].eq(block.any()), leads[number].eq(has[number] & ~earlier)]
             lane, candidates = Signal(4, name=f"lane_of_{number}", attrs=keep), []
             for at, some in enumerate(block):
                 leads_block = some & ~block[:at].any()

@@ -20,7 +20,7 @@ def words(lanes, rng):
     return sparse + [rng.getrandbits(lanes) for _ in range(200)] + [(1 << lanes) - 1]
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 3, 4, 5, 8, 12, 16, 50, 64, 120])
+@pytest.mark.parametrize("lanes", [1, 2, 3, 4, 5, 8, 12, 16, 50, 64, 120, 128])
 def test_every_word(lanes, seed):
     dut = LowestSpike(CoreConfig(lanes=lanes))
 

@@ -91,9 +91,8 @@ def decide(potential: Value, base: Value, control: data.View) -> tuple[Value, Va
 
     `base` is the potential, or 0 with `control.from_zero`.
     """
-    return unsigned(potential) >= Cat(control.threshold, Const(1)), (base - control.subtrahend)[
-        : len(potential)
-    ].as_signed()
+    reaches = unsigned(potential) >= Cat(control.threshold, Const(1))
+    return reaches, (base - control.subtrahend)[: len(potential)].as_signed()
 
 
 def choose(fires: Value, control: data.View) -> dict[str, Value]:
